@@ -1,0 +1,1 @@
+"""lm-eval for deltakit: the model class, the task files, the comparison."""
