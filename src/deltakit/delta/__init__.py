@@ -1,0 +1,1 @@
+"""Deltas: lazy sums of structured terms, stored as one file."""
