@@ -1,0 +1,1 @@
+"""Training: supervised fine-tuning (full and LoRA) on transformers.Trainer."""
