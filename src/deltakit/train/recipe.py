@@ -7,18 +7,14 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import BeforeValidator, Field, model_validator
+
+from deltakit.recipe import Section
 
 __all__ = ["Log", "Lora", "Optimise", "Save", "SftRecipe", "Source", "Tokens"]
 
 
-class Strict(BaseModel):
-    """Immutable, and no key that the model does not know."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class Source(Strict):
+class Source(Section):
     """One data file: JSONL, or a JSON list, of records of one kind."""
 
     path: str
@@ -29,7 +25,7 @@ class Source(Strict):
     )
 
 
-class Tokens(Strict):
+class Tokens(Section):
     """How records become token ids."""
 
     max_length: int | None = Field(
@@ -42,7 +38,7 @@ class Tokens(Strict):
     pad_token: str = Field(default="auto", description="auto | add | eos | a token of the vocabulary")
 
 
-class Optimise(Strict):
+class Optimise(Section):
     """AdamW with clipping, a warm-up and a schedule; one step sees batch_size x accumulation x processes records."""
 
     lr: float = Field(default=2e-5, gt=0)
@@ -69,7 +65,7 @@ class Optimise(Strict):
         return self
 
 
-class Lora(Strict):
+class Lora(Section):
     """Low-rank adapters through peft; the base stays frozen."""
 
     r: int = Field(default=8, ge=1)
@@ -81,20 +77,18 @@ class Lora(Strict):
     output: Literal["adapter", "merged"] = Field(default="adapter", description="a PEFT folder, or whole weights")
 
 
-class Save(Strict):
+class Save(Section):
     """What stays on disk."""
 
     dtype: str | None = Field(
         default=None, description="of the written weights; default: each tensor's dtype in the base"
     )
-    steps: int | None = Field(
-        default=None, ge=1, description="a checkpoint to resume from every so many steps; default: none"
-    )
+    steps: int = Field(default=500, ge=1, description="a checkpoint to resume from every so many steps")
     keep: int = Field(default=1, ge=1, description="checkpoints kept during the run")
     checkpoints: bool = Field(default=False, description="keep them after the run too, in OUT.training")
 
 
-class Log(Strict):
+class Log(Section):
     """What is measured on the way."""
 
     steps: int = Field(default=10, ge=1, description="mean training loss every so many steps")
@@ -107,12 +101,11 @@ def _listed(value: Any) -> Any:
     return [value] if isinstance(value, dict) else value
 
 
-class SftRecipe(Strict):
+class SftRecipe(Section):
     """Supervised fine-tuning of one base on records with a prompt and a response."""
 
-    deltakit: Literal[1] = 1
     base: str = Field(description="a folder, or a hub id")
-    data: Annotated[tuple[Source, ...], BeforeValidator(_listed)] = Field(min_length=1)
+    data: Annotated[list[Source], BeforeValidator(_listed)] = Field(min_length=1, description="one file or several")
     holdout: Annotated[float, Field(ge=0, lt=1)] | Source = Field(
         default=0.0, description="a share of the records, or a file"
     )
