@@ -1,0 +1,131 @@
+"""scale * sign: one bit per element (BitDelta, arXiv 2402.10193; per-axis scales, arXiv 2512.19720), zeros exact.
+
+The matrix view is lowrank.py's: last dimension columns, all others rows. Payload: scales (one float32, or a bfloat16
+per row or per column), then the mask of non-zero elements (where there is one: a deflated bitmap of `z` bytes), then the
+signs of the elements that are not masked out, row-major, 1 = plus, both with the first element in the lowest bit.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from deltakit.delta.packing import pack, packed_size, unpack
+from deltakit.delta.planes import deflate, inflate
+from deltakit.delta.terms.base import Float32, Term
+from deltakit.delta.terms.lowrank import matrix_shape
+from deltakit.errors import CheckpointError
+from deltakit.tensors import ITEMSIZE, TensorSpec, from_float32, to_float32
+
+__all__ = ["Axis", "Sign", "scale_shape", "sign_bytes"]
+
+Axis = str  # "scalar", "row" or "column"
+_POPCOUNT = np.array([value.bit_count() for value in range(256)], np.uint8)
+
+
+def scale_shape(shape: tuple[int, int], axis: Axis) -> tuple[int, int]:
+    """The shape of the scales of a matrix: (1, 1), (rows, 1) or (1, columns)."""
+    return {"scalar": (1, 1), "row": (shape[0], 1), "column": (1, shape[1])}[axis]
+
+
+def sign_bytes(shape: tuple[int, int], axis: Axis) -> int:
+    """Payload bytes without a mask."""
+    return _scale_bytes(shape, axis) + packed_size(shape[0] * shape[1], 1)
+
+
+@dataclass(frozen=True, eq=False)
+class Sign(Term):
+    """`scales` (scale_shape), the packed `signs`, and the deflated bitmap `mask` of what is not zero (None: all)."""
+
+    kind: ClassVar[str] = "sign"
+    spec: TensorSpec
+    axis: Axis
+    scales: Float32
+    signs: memoryview
+    mask: memoryview | None = None
+
+    @classmethod
+    def of(cls, spec: TensorSpec, plus: NDArray[np.bool_], scales: Float32, axis: Axis, mask: Any = None) -> Sign:
+        """`plus` says which elements are positive and `mask` (both of the matrix' shape) which are not zero."""
+        stored = _scale_dtype(axis)
+        rounded = to_float32(from_float32(np.ascontiguousarray(scales, np.float32), stored), stored)
+        kept = plus if mask is None else plus[mask]
+        bitmap = None if mask is None else memoryview(deflate(pack(mask, 1)))
+        return cls(
+            spec, axis, rounded.reshape(scale_shape(matrix_shape(spec), axis)), memoryview(pack(kept, 1)), bitmap
+        )
+
+    def rows(self, lo: int, hi: int) -> Float32:
+        height, width = matrix_shape(self.spec)
+        per = height // max(1, self.spec.rows)
+        first, last = lo * per, hi * per
+        scales = self.scales[first:last] if self.axis == "row" else self.scales
+        out = (self._signs(first * width, last * width).reshape(last - first, width)) * scales
+        return out.reshape(hi - lo, self.spec.row_size)
+
+    def _signs(self, lo: int, hi: int) -> Float32:
+        """-1, 0 or 1 of the flattened elements lo..hi."""
+        if self.mask is None:
+            return unpack(self.signs, 1, hi - lo, lo).astype(np.float32) * 2 - 1
+        kept = np.zeros(hi - lo, np.float32)
+        where = unpack(self._bitmap, 1, hi - lo, lo).astype(bool)
+        before = self._ones(lo)
+        kept[where] = unpack(self.signs, 1, int(where.sum()), before).astype(np.float32) * 2 - 1
+        return kept
+
+    @cached_property
+    def _bitmap(self) -> bytes:
+        """The inflated mask: one bit per element."""
+        return inflate(memoryview(self.mask or b""), packed_size(self.spec.numel, 1))
+
+    @cached_property
+    def _counts(self) -> NDArray[np.int64]:
+        """How many elements are kept before each block of 4096."""
+        blocks = np.frombuffer(self._bitmap.ljust(-(-len(self._bitmap) // 512) * 512, b"\0"), np.uint8).reshape(-1, 512)
+        return np.concatenate([[0], np.cumsum(_POPCOUNT[blocks].sum(axis=1, dtype=np.int64))])
+
+    def _ones(self, end: int) -> int:
+        """How many of the first `end` elements are kept."""
+        block = end // 4096
+        return int(self._counts[block]) + int(unpack(self._bitmap, 1, end - block * 4096, block * 4096).sum())
+
+    @property
+    def nbytes(self) -> int:
+        return _scale_bytes(matrix_shape(self.spec), self.axis) + len(self.mask or b"") + len(self.signs)
+
+    def save(self) -> tuple[dict[str, Any], bytes]:
+        fields: dict[str, Any] = {"a": self.axis}
+        if self.mask is not None:
+            fields["z"] = len(self.mask)
+        scales = from_float32(self.scales.ravel(), _scale_dtype(self.axis)).tobytes()
+        return fields, scales + bytes(self.mask or b"") + bytes(self.signs)
+
+    @classmethod
+    def load(cls, fields: dict[str, Any], payload: memoryview, spec: TensorSpec) -> Sign:
+        axis, shape, masked = fields["a"], matrix_shape(spec), fields.get("z")
+        if axis not in ("scalar", "row", "column") or not (masked is None or type(masked) is int and masked >= 0):
+            raise CheckpointError(f"a sign term has scales per {axis!r} and a mask of {masked!r} bytes")
+        at = _scale_bytes(shape, axis)
+        end = at + (masked or 0)
+        if payload.nbytes < end:
+            raise CheckpointError(f"a sign payload has {payload.nbytes} bytes, its scales and mask take {end}")
+        scales = to_float32(payload[:at], _scale_dtype(axis)).reshape(scale_shape(shape, axis))
+        term = cls(spec, axis, scales, payload[end:], None if masked is None else payload[at:end])
+        count = spec.numel if masked is None else term._ones(spec.numel)
+        if len(term.signs) != packed_size(count, 1):
+            raise CheckpointError(f"a sign payload holds {len(term.signs)} bytes for the signs of {count} elements")
+        return term
+
+
+def _scale_dtype(axis: Axis) -> str:
+    """One number can afford 32 bits; a vector is stored as bfloat16."""
+    return "F32" if axis == "scalar" else "BF16"
+
+
+def _scale_bytes(shape: tuple[int, int], axis: Axis) -> int:
+    rows, columns = scale_shape(shape, axis)
+    return rows * columns * ITEMSIZE[_scale_dtype(axis)]
