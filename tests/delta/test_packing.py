@@ -20,7 +20,7 @@ from deltakit.errors import CheckpointError, RecipeError
         (4, [1, 2, 15], "210f"),
         (5, [31, 0, 31], "1f7c"),
         (6, [63, 1, 2, 3], "7f200c"),
-        (7, [127, 0, 127], "ffc01f"),
+        (7, [127, 0, 127], "7fc01f"),
         (8, [0, 255, 16], "00ff10"),
     ],
 )
@@ -56,7 +56,7 @@ def test_runs_join_without_a_seam(bits: int) -> None:
     raw = pack(codes, bits)
     assert len(raw) == packed_size(codes.size, bits)
     assert np.array_equal(unpack(raw, bits, codes.size), codes)
-    assert np.array_equal(unpack(raw, bits, 100, (1 << 20) - 21), codes[(1 << 20) - 21 :][:100])
+    assert np.array_equal(unpack(raw, bits, 98, (1 << 20) - 21), codes[(1 << 20) - 21 :])
 
 
 def test_rows_by_index() -> None:

@@ -1,8 +1,8 @@
 """scale * sign: one bit per element (BitDelta, arXiv 2402.10193; per-axis scales, arXiv 2512.19720), zeros exact.
 
 The matrix view is lowrank.py's: last dimension columns, all others rows. Payload: scales (one float32, or a bfloat16
-per row or per column), then the mask of non-zero elements (where there is one: a deflated bitmap of `z` bytes), then the
-signs of the elements that are not masked out, row-major, 1 = plus, both with the first element in the lowest bit.
+per row or per column), then the mask of non-zero elements (where there is one: a deflated bitmap of `z` bytes), then
+the signs of the elements that are not masked out, row-major, 1 = plus, both with the first element in the lowest bit.
 """
 
 from __future__ import annotations
