@@ -1,0 +1,98 @@
+"""The decoder over one model and its tokenizer: plans batches, runs them, backs off when memory runs out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from deltakit.errors import InputError
+from deltakit.generate.batches import batches, run_batches
+from deltakit.generate.decode import decode
+from deltakit.generate.request import Completion, Request
+from deltakit.generate.score import score
+from deltakit.generate.stops import Stops, cut, eos_ids
+from deltakit.runtime import threads_for
+
+__all__ = ["Engine"]
+
+_LOGITS = 1 << 27  # elements of logits that one scoring batch may make
+
+Done = Callable[[int], None]
+
+
+@dataclass(frozen=True)
+class Engine:
+    """`batch_tokens` bounds rows times (prompt + answer) of a batch, `max_rows` its rows."""
+
+    model: Any
+    tokenizer: Any
+    batch_tokens: int = 32_768
+    max_rows: int = 256
+
+    @property
+    def context(self) -> int:
+        """Positions that the model was made for (0: its config does not say)."""
+        text = self.model.config.get_text_config()
+        return int(getattr(text, "max_position_embeddings", 0) or 0)
+
+    def generate(self, requests: Sequence[Request], done: Done = lambda rows: None) -> list[Completion]:
+        """Completions in the order of `requests`; `done(rows)` is called after each batch.
+
+        Raises InputError, before anything runs, if prompt and answer exceed the context, and ResourceError if memory
+        does not hold a single row.
+        """
+        self._fit([r.length for r in requests], "prompt and max_new_tokens")
+        stops = Stops(self.tokenizer, eos_ids(self.tokenizer, getattr(self.model, "generation_config", None)))
+        out: dict[int, Completion] = {}
+
+        def run(batch: list[int]) -> None:
+            for i, (tokens, reason) in zip(batch, decode(self.model, [requests[i] for i in batch], stops), strict=True):
+                out[i] = _completion(tokens, reason, requests[i], stops)
+            done(len(batch))
+
+        self._run([r.length for r in requests], self.batch_tokens, run)
+        return [out[i] for i in range(len(requests))]
+
+    def score(
+        self, pairs: Sequence[tuple[Sequence[int], Sequence[int]]], done: Done = lambda rows: None
+    ) -> list[tuple[float, bool]]:
+        """(log-likelihood, is greedy) per (context, continuation) pair of token ids; errors as in `generate`."""
+        if not all(context and continuation for context, continuation in pairs):
+            raise InputError("an empty context or continuation cannot be scored", remedy="begin the context with BOS")
+        lengths = [len(context) + len(continuation) for context, continuation in pairs]
+        self._fit(lengths, "context and continuation")
+        out: dict[int, tuple[float, bool]] = {}
+
+        def run(batch: list[int]) -> None:
+            out.update(zip(batch, score(self.model, [pairs[i] for i in batch]), strict=True))
+            done(len(batch))
+
+        vocabulary = self.model.config.get_text_config().vocab_size
+        self._run(lengths, min(self.batch_tokens, max(1, _LOGITS // vocabulary)), run)
+        return [out[i] for i in range(len(pairs))]
+
+    def _run(self, lengths: list[int], budget: int, run: Callable[[list[int]], None]) -> None:
+        with threads_for(self.model.num_parameters(), self.model.device.type):
+            run_batches(batches(lengths, budget, self.max_rows), run, _is_full)
+
+    def _fit(self, lengths: list[int], what: str) -> None:
+        over = [n for n in lengths if self.context and n > self.context]
+        if over:
+            raise InputError(
+                f"{len(over)} of {len(lengths)} requests do not fit: {what} come to {max(over)} tokens, "
+                f"the model's context is {self.context}",
+                remedy="shorten the prompts, lower --max-new-tokens, or raise max_position_embeddings in config.json",
+            )
+
+
+def _completion(tokens: list[int], reason: str, request: Request, stops: Stops) -> Completion:
+    answer = tokens[:-1] if reason == "eos" else tokens
+    return Completion(cut(stops.decode([answer])[0], request.stop)[0], tuple(answer), reason)
+
+
+def _is_full(error: BaseException) -> bool:
+    """Whether an exception means that memory ran out: CUDA's own kind, or the CPU allocator's message."""
+    return isinstance(error, MemoryError | torch.OutOfMemoryError) or "can't allocate memory" in str(error)

@@ -1,0 +1,82 @@
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from deltakit.generate.stops import Stops, cut, eos_ids
+from deltakit.runtime import load_tokenizer
+from support.running import sidecar
+
+
+@pytest.fixture(scope="module")
+def tokenizer() -> Any:
+    return load_tokenizer(sidecar())
+
+
+def watch(tokenizer: Any, text: str, stop: tuple[str, ...], limit: int = 100) -> tuple[str, int]:
+    """The reason and the number of tokens read when `text` is given token by token."""
+    stops = Stops(tokenizer, frozenset({2}))
+    tokens = tokenizer(text)["input_ids"]
+    for n in range(1, len(tokens) + 1):
+        (reason,) = stops.reasons([tokens[:n]], [stop], [limit])
+        if reason:
+            return reason, n
+    return "", len(tokens)
+
+
+def test_the_text_is_cut_at_the_earliest_stop() -> None:
+    assert cut("a; b\nc", ("\n", ";")) == ("a", True)
+    assert cut("a", ("\n",)) == ("a", False)
+    assert cut("a", ()) == ("a", False)
+
+
+@pytest.mark.parametrize(
+    ("text", "stop"),
+    [("one\n\ntwo", "\n\n"), ("say Question: now", "Question:"), ("x问题：y", "问题："), ("aé!b", "é!")],
+)
+def test_it_stops_at_the_token_that_completes_the_string(tokenizer: Any, text: str, stop: str) -> None:
+    reason, n = watch(tokenizer, text, (stop,))
+    ids = tokenizer(text)["input_ids"]
+    assert reason == "stop"
+    assert stop in tokenizer.decode(ids[:n])
+    assert stop not in tokenizer.decode(ids[: n - 1])
+
+
+def test_a_stop_far_behind_a_long_answer_is_seen(tokenizer: Any) -> None:
+    assert watch(tokenizer, "lorem ipsum " * 30 + "END and more", ("END",), limit=10_000)[0] == "stop"
+
+
+def test_eos_and_length_end_an_answer(tokenizer: Any) -> None:
+    stops = Stops(tokenizer, frozenset({2}))
+    rows = [[5, 2], [5, 6], [5, 6, 7]]
+    assert stops.reasons(rows, [(), (), ()], [9, 9, 3]) == ["eos", "", "length"]
+
+
+def test_rows_have_their_own_stop_strings(tokenizer: Any) -> None:
+    stops = Stops(tokenizer, frozenset({2}))
+    row = tokenizer("a;")["input_ids"]
+    assert stops.reasons([row, row], [(";",), ("!",)], [9, 9]) == ["stop", ""]
+
+
+def test_a_special_token_as_stop_string_is_watched_as_an_id(tokenizer: Any) -> None:
+    stops = Stops(tokenizer, frozenset())
+    assert stops.reasons([[5, 2], [5, 2]], [("</s>",), ()], [9, 9]) == ["stop", ""]
+
+
+def test_a_slow_tokenizer_decodes_one_by_one() -> None:
+    class Slow:
+        is_fast = False
+        all_special_tokens: tuple[str, ...] = ()
+
+        def decode(self, row: list[int], **settings: Any) -> str:
+            assert settings == {"skip_special_tokens": True, "clean_up_tokenization_spaces": False}
+            return "".join(map(chr, row))
+
+    assert Stops(Slow(), frozenset()).decode([[97, 98], [99]]) == ["ab", "c"]
+
+
+def test_eos_ids_of_tokenizer_and_generation_config_are_joined() -> None:
+    tokenizer = SimpleNamespace(eos_token_id=2)
+    assert eos_ids(tokenizer, SimpleNamespace(eos_token_id=[7, 9])) == {2, 7, 9}
+    assert eos_ids(tokenizer, SimpleNamespace(eos_token_id=7)) == {2, 7}
+    assert eos_ids(SimpleNamespace(eos_token_id=None), None) == set()
