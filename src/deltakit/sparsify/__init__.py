@@ -1,0 +1,16 @@
+"""Sparsifying deltas: primitives that drop elements, one file each, and pipelines of them."""
+
+from __future__ import annotations
+
+from deltakit.registry import Registry
+
+__all__ = ["TRANSFORMS"]
+
+TRANSFORMS = Registry(
+    "primitive",
+    {
+        "drop": "deltakit.sparsify.drop:Drop",
+        "trim": "deltakit.sparsify.trim:Trim",
+    },
+    group="deltakit.primitives",
+)

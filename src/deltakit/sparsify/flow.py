@@ -1,0 +1,82 @@
+"""One model's delta on its way through a pipeline: free specs, lazy ranges, and what must be measured ahead."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import reduce
+from typing import ClassVar, Literal, Protocol
+
+from deltakit.checkpoint.pump import Progress, silent
+from deltakit.delta.expression import Delta
+from deltakit.delta.site import Site
+from deltakit.delta.terms.base import Float32
+from deltakit.delta.terms.sparse import Sparse
+from deltakit.tensors import TensorSpec
+
+__all__ = ["Flow", "Grain", "Pull", "Transform", "flow_of", "through"]
+
+Grain = Literal["element", "row", "tensor", "model"]
+Pull = Callable[[str, int, int], Float32]  # (tensor name, first row, end) -> float32 (rows, row_size)
+
+
+@dataclass(frozen=True)
+class Flow:
+    """The shared float tensors of one delta. `model` and `seed` key its random masks; `measures` are passes over the
+    data that may run ahead of the first pull (with progress); what is not measured ahead is measured when needed."""
+
+    specs: Mapping[str, TensorSpec]
+    pull: Pull
+    model: str
+    seed: int
+    measures: tuple[Callable[[Progress], None], ...] = ()
+    drawn: Callable[[str], tuple[int, ...]] = lambda name: ()  # keys of the masks that a tensor was dropped with
+
+    def site(self, name: str, lo: int) -> Site:
+        """Where rows from `lo` of a tensor lie."""
+        return Site(name, self.model, self.seed, lo * self.specs[name].row_size)
+
+    def measure(self, progress: Progress = silent) -> None:
+        """Run all passes ahead, in pipeline order."""
+        for run in self.measures:
+            run(progress)
+
+    def with_pull(self, pull: Pull, *measures: Callable[[Progress], None]) -> Flow:
+        """The flow behind one more step."""
+        return replace(self, pull=pull, measures=self.measures + measures)
+
+
+class Transform(Protocol):
+    """A primitive: a frozen dataclass whose fields are its parameters."""
+
+    grain: ClassVar[Grain]  # the least range that it can be computed on
+
+    @property
+    def idle(self) -> bool:
+        """True where the parameters leave every delta as it is."""
+        ...
+
+    @property
+    def unbiased(self) -> bool:
+        """True where the mean over seeds is the delta itself."""
+        ...
+
+    def on(self, flow: Flow) -> Flow:
+        """The flow behind this step."""
+        ...
+
+
+def flow_of(delta: Delta, *, model: str, seed: int) -> Flow:
+    """The rows of a bound delta that it shares with its base, of the tensors that hold floats."""
+    specs = {n: delta.entries[n].shared_spec for n, s in delta.specs.items() if s.is_float}
+
+    def drawn(name: str) -> tuple[int, ...]:
+        terms = [part.term for part in delta.entries[name].parts]
+        return tuple(t.key for t in terms if isinstance(t, Sparse) and t.key is not None)
+
+    return Flow(specs, delta.rows, model, seed, drawn=drawn)
+
+
+def through(flow: Flow, steps: Sequence[Transform]) -> Flow:
+    """The flow behind several steps, in their order."""
+    return reduce(lambda at, step: step.on(at), steps, flow)

@@ -1,0 +1,68 @@
+"""A delta sparsified into a new delta, whose terms hold the kept elements alone."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from deltakit.delta.expression import Delta, Entries, Entry, Part
+from deltakit.delta.terms.base import Float32, Term
+from deltakit.delta.terms.sparse import Sparse
+from deltakit.errors import InputError, NoEffectError
+from deltakit.sparsify.drop import Drop, mask_key
+from deltakit.sparsify.flow import Flow, Transform, flow_of, through
+from deltakit.sparsify.pipeline import check_drops, spell_pipeline
+
+__all__ = ["sparsify"]
+
+
+def sparsify(delta: Delta, steps: Sequence[Transform], *, seed: int = 42, name: str = "") -> Delta:
+    """Every float tensor's shared rows through `steps`. `delta` is bound to its base.
+
+    `name` keys the random masks (default: the delta's own name, else the fingerprint of the tuned model); it and the
+    seed are recorded. After a lone drop the mask is seeded and costs no bytes, else it is a bitmap. Rows that the base
+    lacks and integer tensors stay exact. Terms are made when they are first asked for. Raises NoEffectError where no
+    step does anything.
+    """
+    check_drops(steps)
+    working = [s for s in steps if not s.idle]
+    if not working:
+        raise NoEffectError("every step keeps everything (density 1)", remedy="give a density below 1")
+    model = name or delta.lineage.key
+    start = flow_of(delta, model=model, seed=seed)
+    made = _Sparsified(start, through(start, working), working)
+    note: dict[str, Any] = {"each": spell_pipeline(steps), "seed": seed, "model": model, "of": dict(delta.lineage.note)}
+    lineage = replace(delta.lineage, name=name or delta.lineage.name, note={"sparsify": note})
+    return replace(delta, entries=Entries(delta.specs, lambda n: made.entry(n, delta.entries[n])), lineage=lineage)
+
+
+class _Sparsified:
+    """Makes the entries of a sparsified delta."""
+
+    def __init__(self, start: Flow, end: Flow, steps: Sequence[Transform]) -> None:
+        self._start, self._end = start, end
+        self._lone = steps[0] if len(steps) == 1 and isinstance(steps[0], Drop) else None
+
+    def entry(self, name: str, entry: Entry) -> Entry:
+        if not entry.parts or not entry.spec.is_float:
+            return entry
+        return replace(entry, parts=(Part(1.0, self._term(name)),))
+
+    def _term(self, name: str) -> Term:
+        spec = self._end.specs[name]
+        if self._lone is None:
+            return Sparse.nonzero(lambda lo, hi: _finite(name, self._end.pull(name, lo, hi)), spec)
+        key = mask_key(self._start, name)
+        pull = self._start.pull
+        return Sparse.seeded(
+            lambda lo, hi: _finite(name, pull(name, lo, hi)), spec, key, self._lone.density, self._lone.factor
+        )
+
+
+def _finite(name: str, values: Float32) -> Float32:
+    if not np.isfinite(values).all():
+        raise InputError(f"tensor {name!r}: the delta holds values that are not finite", remedy="check both models")
+    return values

@@ -1,0 +1,98 @@
+"""Magnitude trimming: the first step of TIES (Yadav et al., 2023, arXiv 2306.01708, section 4.1)."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import ClassVar
+
+import numpy as np
+
+from deltakit.checkpoint.pump import Progress, silent
+from deltakit.delta.terms.base import Float32
+from deltakit.errors import RecipeError
+from deltakit.registry import did_you_mean
+from deltakit.sparsify.flow import Flow, Grain
+from deltakit.sparsify.threshold import check_density, exact_threshold, rank_of
+from deltakit.tensors import row_blocks
+
+__all__ = ["Trim"]
+
+
+@dataclass(frozen=True)
+class Trim:
+    """Keep the share `density` of largest magnitude, zero the rest; survivors keep their values.
+
+    scope "model" (the paper's) takes one threshold for the whole delta, "tensor" one for each tensor. The selection is
+    exact; elements that tie with the threshold are kept. Raises RecipeError unless 0 < density <= 1.
+    """
+
+    grain: ClassVar[Grain] = "model"
+    density: float
+    scope: str = "model"
+
+    def __post_init__(self) -> None:
+        check_density(self.density)
+        if self.scope not in ("model", "tensor"):
+            raise RecipeError(f"trim has no scope {self.scope!r}", remedy=did_you_mean(self.scope, ["model", "tensor"]))
+
+    @property
+    def idle(self) -> bool:
+        """Density 1 keeps everything."""
+        return self.density == 1.0
+
+    @property
+    def unbiased(self) -> bool:
+        """What is trimmed is lost."""
+        return self.idle
+
+    def on(self, flow: Flow) -> Flow:
+        """The flow with small elements at zero; its thresholds are found by streaming passes."""
+        thresholds = _Thresholds(flow, self.density, self.scope == "model")
+
+        def pull(name: str, lo: int, hi: int) -> Float32:
+            values = flow.pull(name, lo, hi)
+            return np.where(np.abs(values) >= thresholds.of(name), values, np.float32(0))
+
+        return flow.with_pull(pull, thresholds.measure)
+
+
+@dataclass(frozen=True)
+class _Thresholds:
+    """The thresholds of one flow, each found once, when it is first needed."""
+
+    flow: Flow
+    density: float
+    whole: bool
+    found: dict[str, np.float32] = field(default_factory=dict)
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def of(self, name: str, progress: Progress = silent) -> np.float32:
+        """The threshold that holds for a tensor."""
+        key = "" if self.whole else name
+        with self.lock:
+            if key not in self.found:
+                self.found[key] = self._find(list(self.flow.specs) if self.whole else [name], progress)
+            return self.found[key]
+
+    def measure(self, progress: Progress) -> None:
+        """Find the threshold of the whole model ahead; those of single tensors cost no extra pass over the model."""
+        if self.whole and self.flow.specs:
+            self.of("", progress)
+
+    def _find(self, names: list[str], progress: Progress) -> np.float32:
+        specs = self.flow.specs
+
+        def blocks() -> Iterator[tuple[str, Float32]]:
+            for name in names:
+                for lo, hi in row_blocks(specs[name]):
+                    yield name, self.flow.pull(name, lo, hi)
+                    progress.advance((hi - lo) * specs[name].row_size, name)
+
+        count = sum(specs[n].numel for n in names)
+        progress.start("threshold", 2 * count, "elements")
+        try:
+            return exact_threshold(blocks, rank_of(self.density, count))
+        finally:
+            progress.stop()
