@@ -24,6 +24,7 @@ __all__ = [
     "Mapped",
     "TensorMap",
     "TensorSpec",
+    "as_bytes",
     "cast",
     "cast_bytes",
     "dtype_code",
@@ -176,13 +177,18 @@ def from_float32(values: Float32, dtype: str) -> NDArray[Any]:
     return rounded
 
 
+def as_bytes(values: NDArray[Any]) -> memoryview:
+    """The raw bytes of an array, also of an empty one, without a copy where it is contiguous."""
+    return memoryview(np.ascontiguousarray(values)).cast("B") if values.size else memoryview(b"")
+
+
 def cast_bytes(raw: Any, dtype: str, to: str) -> memoryview:
     """Raw element bytes recoded from one dtype to another (through float32, one rounding)."""
     if dtype == to:
         return memoryview(raw).cast("B")
     if dtype == "F64" or to == "F64":
-        return memoryview(np.frombuffer(raw, _NUMPY[dtype]).astype(_NUMPY[to])).cast("B")
-    return memoryview(from_float32(to_float32(raw, dtype), to)).cast("B")
+        return as_bytes(np.frombuffer(raw, _NUMPY[dtype]).astype(_NUMPY[to]))
+    return as_bytes(from_float32(to_float32(raw, dtype), to))
 
 
 def read(source: TensorMap, name: str) -> torch.Tensor:

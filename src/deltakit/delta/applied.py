@@ -1,0 +1,80 @@
+"""base + delta as a TensorMap: a model that is computed, range by range, while something reads it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from deltakit.checkpoint.sidecar import Sidecar
+from deltakit.delta.expression import Delta, Entry
+from deltakit.delta.terms.base import base_floats
+from deltakit.errors import MismatchError
+from deltakit.tensors import TensorMap, TensorSpec, as_bytes, cast_bytes, from_float32
+
+__all__ = ["Applied"]
+
+
+class Applied:
+    """The fine-tune's tensors: its shapes, dtypes and added rows. Sums start from the base, in float32, with one
+    rounding at the end; a lone exact term of coefficient 1 gives the tuned bits, no terms at all the base's."""
+
+    def __init__(self, base: TensorMap, delta: Delta) -> None:
+        self.base, self.delta = base, delta.bind(base)
+        self._check()
+
+    @property
+    def specs(self) -> Mapping[str, TensorSpec]:
+        return self.delta.specs
+
+    @property
+    def sidecar(self) -> Sidecar:
+        """The fine-tune's files over the base's."""
+        base: Sidecar = getattr(self.base, "sidecar", Sidecar({}))
+        return Sidecar({**base.files, **self.delta.sidecar.files})
+
+    def buffer(self, name: str, lo: int = 0, hi: int | None = None) -> memoryview:
+        """Rows lo..hi in the tuned dtype."""
+        entry = self.delta.entries[name]
+        hi = entry.spec.rows if hi is None else hi
+        if hi <= entry.shared:
+            return self._shared(name, entry, lo, hi)
+        added = _added(entry, max(lo, entry.shared) - entry.shared, hi - entry.shared)
+        if lo >= entry.shared:
+            return added
+        return memoryview(bytes(self._shared(name, entry, lo, entry.shared)) + bytes(added))
+
+    def _shared(self, name: str, entry: Entry, lo: int, hi: int) -> memoryview:
+        have = self.base.specs[name].rows if name in self.base.specs else 0
+        if entry.shared > have:
+            raise MismatchError(
+                f"the delta does not fit this base: it changes {entry.shared} rows of {name!r}, which has {have}",
+                remedy="name the base it was made against",
+            )
+        if entry.bits is not None:
+            return entry.bits(lo, hi)
+        if not entry.parts:
+            return cast_bytes(self.base.buffer(name, lo, hi), self.base.specs[name].dtype, entry.spec.dtype)
+        values = base_floats(self.base, name, lo, hi, entry.spec.dtype)
+        values += self.delta.rows(name, lo, hi)
+        return as_bytes(from_float32(values, entry.spec.dtype))
+
+    def _check(self) -> None:
+        """Every shared tensor must be in the base, with enough rows of the right size."""
+        problems = []
+        for name, spec in self.delta.specs.items():
+            found = self.base.specs.get(name)
+            if found is not None and (found.shape[1:] != spec.shape[1:] or len(found.shape) != len(spec.shape)):
+                problems.append(f"{name}: base {list(found.shape)}, delta {list(spec.shape)}")
+        if problems:
+            raise MismatchError(
+                "the delta does not fit this base", remedy="name the base it was made against", details=problems
+            )
+
+
+def _added(entry: Entry, lo: int, hi: int) -> memoryview:
+    bits = getattr(entry.added, "bits", None)
+    if bits is not None:
+        found: memoryview = bits(lo, hi)
+        return found
+    if entry.added is None:
+        raise MismatchError("a delta lacks rows that its shape promises", remedy="extract the delta again")
+    return as_bytes(from_float32(entry.added.rows(lo, hi), entry.spec.dtype))

@@ -1,0 +1,139 @@
+"""The one opener of every MODEL string: a path, a hub id, a recipe, or an expression "BASE + 0.6*MATH + 0.4*CHAT"."""
+
+from __future__ import annotations
+
+import importlib
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from deltakit.checkpoint.fingerprint import fingerprint
+from deltakit.checkpoint.open import Checkpoint, open_checkpoint
+from deltakit.checkpoint.sidecar import Sidecar
+from deltakit.delta.adapter import adapter_delta, is_adapter, open_adapter
+from deltakit.delta.applied import Applied
+from deltakit.delta.container import is_delta, open_archive, open_delta
+from deltakit.delta.difference import difference
+from deltakit.delta.expression import Delta, add, check_base, scale
+from deltakit.errors import InputError, MismatchError, RecipeError
+from deltakit.tensors import TensorMap
+
+__all__ = ["RECIPE_OPENER", "Model", "Operand", "open_as_delta", "open_model", "parse_expression"]
+
+# Rooms above this one open what lies above it: "module:function" taking the path and giving a Model.
+RECIPE_OPENER = "deltakit.merge.open:open_recipe"
+
+_OPERATOR = re.compile(r"\s+([+-])\s+")
+_SCALED = re.compile(r"^(?P<coef>[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)\s*\*\s*(?P<name>\S.*)$")
+
+
+@dataclass(frozen=True)
+class Operand:
+    """coef * name in an expression."""
+
+    coef: float
+    name: str
+
+
+@dataclass(frozen=True)
+class Model:
+    """What a MODEL string names: tensors and the files beside them; where it is a sum over a base, its parts."""
+
+    tensors: TensorMap
+    sidecar: Sidecar
+    source: str
+    base: Checkpoint | None = None
+    delta: Delta | None = None
+
+
+def parse_expression(text: str) -> tuple[str, tuple[Operand, ...]]:
+    """("BASE", operands) of "BASE + c*D - E"; operators stand between spaces, so that paths may hold + and -."""
+    if Path(text).exists():
+        return text, ()
+    first, *rest = _OPERATOR.split(text.strip())
+    operands = tuple(_operand(sign, name, text) for sign, name in zip(rest[::2], rest[1::2], strict=True))
+    if not first or _SCALED.match(first):
+        raise RecipeError(f"{text!r}: an expression begins with its base", remedy='write "BASE + 0.6*DELTA"')
+    return first, operands
+
+
+def _operand(sign: str, text: str, whole: str) -> Operand:
+    found = _SCALED.match(text.strip())
+    if not text.strip() or (not found and "*" in text):
+        raise RecipeError(f"{whole!r}: cannot read {text!r}", remedy='write "BASE + 0.6*DELTA", spaces around + and -')
+    coef, name = (float(found["coef"]), found["name"]) if found else (1.0, text.strip())
+    return Operand(-coef if sign == "-" else coef, name)
+
+
+def open_model(text: str) -> Model:
+    """Open whatever a MODEL string names; weights stay on disk until something reads them."""
+    first, operands = parse_expression(text)
+    path = Path(first)
+    if not operands:
+        return _alone(text, path)
+    if path.suffix in (".yaml", ".yml") or is_delta(path) or is_adapter(path):
+        raise RecipeError(f"{text!r}: {first!r} is no checkpoint", remedy="an expression begins with a base checkpoint")
+    base = open_checkpoint(first)
+    deltas = [scale(open_as_delta(o.name, base), o.coef) for o in operands]
+    return applied(base, add(deltas), text)
+
+
+def applied(base: Checkpoint, delta: Delta, source: str) -> Model:
+    """base + delta as a model."""
+    tensors = Applied(base, delta)
+    return Model(tensors, tensors.sidecar, source, base, tensors.delta)
+
+
+def open_as_delta(text: str, base: Checkpoint) -> Delta:
+    """An operand of an expression over `base`: a checkpoint means its difference from the base; deltas and adapters are
+    themselves. Bound to the base."""
+    path = Path(text)
+    if is_delta(path):
+        return _stored(path, base)
+    if path.is_dir() and is_adapter(path):
+        return adapter_delta(open_adapter(path), base)
+    if path.suffix in (".yaml", ".yml") and path.is_file():
+        return difference(base, _opener()(path).tensors)
+    return difference(base, open_checkpoint(text))
+
+
+def _alone(text: str, path: Path) -> Model:
+    if path.suffix in (".yaml", ".yml") and path.is_file():
+        return _opener()(path)
+    if is_delta(path) or (path.is_dir() and is_adapter(path)):
+        raise MismatchError(f"{text!r} is a delta, which alone is no model", remedy=f'write "BASE + {text}"')
+    checkpoint = open_checkpoint(text)
+    return Model(checkpoint, checkpoint.sidecar, text)
+
+
+def _stored(path: Path, base: Checkpoint) -> Delta:
+    """A delta file over its base; a stored expression opens the sources it names, relative to its own folder."""
+    archive = open_archive(path)
+    if "sum" not in archive.index:
+        delta = open_delta(path)
+        check_base(delta, fingerprint(base), base.source)
+        return delta.bind(base)
+    parts = [_source(path, item, base) for item in archive.index["sum"]]
+    return add(parts)
+
+
+def _source(path: Path, item: dict[str, object], base: Checkpoint) -> Delta:
+    name = str(item["of"])
+    local = path.parent / name
+    try:
+        delta = open_as_delta(str(local) if local.exists() else name, base)
+    except InputError as wrong:
+        raise type(wrong)(f"{path}: its source {name!r}: {wrong.message}", remedy=wrong.remedy) from wrong
+    if item.get("tuned") not in (None, delta.lineage.tuned):
+        raise MismatchError(
+            f"{path}: its source {name!r} has changed (it is {delta.lineage.tuned}, not {item['tuned']})",
+            remedy="write the expression again",
+        )
+    return scale(delta, float(str(item["coef"])))
+
+
+def _opener() -> Callable[[Path], Model]:
+    module, _, name = RECIPE_OPENER.partition(":")
+    found: Callable[[Path], Model] = getattr(importlib.import_module(module), name)
+    return found

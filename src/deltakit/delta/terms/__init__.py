@@ -1,0 +1,19 @@
+"""The kinds of terms a delta is made of, one file each."""
+
+from __future__ import annotations
+
+from deltakit.registry import Registry
+
+__all__ = ["TERMS"]
+
+TERMS = Registry(
+    "term",
+    {
+        "dense": "deltakit.delta.terms.dense:Dense",
+        "exact": "deltakit.delta.terms.exact:Exact",
+        "lowrank": "deltakit.delta.terms.lowrank:LowRank",
+        "raw": "deltakit.delta.terms.raw:Raw",
+        "sign": "deltakit.delta.terms.sign:Sign",
+        "sparse": "deltakit.delta.terms.sparse:Sparse",
+    },
+)

@@ -1,0 +1,53 @@
+"""A float difference stored element by element, in a float dtype of its own, losslessly packed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+
+from deltakit.delta.planes import Planes, Unsigned, encode
+from deltakit.delta.terms.base import Float32, Term
+from deltakit.tensors import TensorSpec, from_float32, numpy_bits, to_float32
+
+__all__ = ["Dense"]
+
+
+@dataclass(frozen=True)
+class Dense(Term):
+    """Values of dtype `stored` ("F32", "BF16", "F16") in byte planes."""
+
+    kind: ClassVar[str] = "dense"
+    spec: TensorSpec
+    payload: memoryview
+    stored: str = "F32"
+
+    @classmethod
+    def of(cls, rows: Callable[[int, int], Float32], spec: TensorSpec, stored: str = "F32") -> Dense:
+        """Code float32 rows, rounded once to `stored`."""
+
+        def pull(lo: int, hi: int) -> Unsigned:
+            values = np.ascontiguousarray(from_float32(rows(lo, hi).ravel(), stored))
+            return values.view(numpy_bits(stored))
+
+        return cls(spec, memoryview(encode(pull, spec.rows, spec.row_size)), stored)
+
+    def rows(self, lo: int, hi: int) -> Float32:
+        itemsize = numpy_bits(self.stored).itemsize
+        planes = Planes.open(self.payload, self.spec.rows, self.spec.row_size, itemsize)
+        return to_float32(planes.read(lo, hi), self.stored).reshape(hi - lo, self.spec.row_size)
+
+    @property
+    def nbytes(self) -> int:
+        return len(self.payload)
+
+    def save(self) -> tuple[dict[str, Any], bytes]:
+        return {"t": self.stored}, bytes(self.payload)
+
+    @classmethod
+    def load(cls, fields: dict[str, Any], payload: memoryview, spec: TensorSpec) -> Dense:
+        stored = str(fields["t"])
+        Planes.open(payload, spec.rows, spec.row_size, numpy_bits(stored).itemsize)
+        return cls(spec, payload, stored)
