@@ -1,8 +1,8 @@
 """Prompt templates: one place for training, synthesis and evaluation, so that a model is asked as it was taught.
 
-Source: Stanford Alpaca's two templates, as MetaMath's train_math.py and eval_gsm8k.py use them. Training joins prompt and
-response with nothing between; MetaMath asks at inference with " Let's think step by step." appended, a suffix that its
-training data never holds.
+Source: Stanford Alpaca's two templates, as MetaMath's train_math.py and eval_gsm8k.py use them. Training joins prompt
+and response with nothing between; MetaMath asks at inference with " Let's think step by step." appended, a suffix that
+its training data never holds.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ HEADERS = ("\n\n### Instruction:", "\n\n### Input:", "\n\n### Response:", "\n\nB
 
 
 def split_query(query: str) -> tuple[str, str]:
-    """(instruction, input) of a question: as MetaMath does, line 1 is the instruction and the rest, if any, the input."""
+    """(instruction, input) of a question: as in MetaMath, line 1 is the instruction, the rest, if any, the input."""
     instruction, _, rest = query.partition("\n")
     return instruction, rest
 

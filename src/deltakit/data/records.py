@@ -124,7 +124,7 @@ def _take(row: Row | Bad, kind: str, path: Path) -> tuple[Record | Bad, str]:
 
 
 def read_records(path: str | Path, kind: str = "auto", *, limit: int | None = None, allow_bad: int = 0) -> Reading:
-    """Records of `kind` ("metamath", "instruction", "gsm8k"; "auto" goes by the first row's fields) from JSONL or a list.
+    """Records of `kind` ("metamath", "instruction", "gsm8k"; "auto" goes by the first row) from JSONL or a JSON list.
 
     Reads up to `limit` good records. More than `allow_bad` bad ones is an InputError that lists them by line; fewer are
     counted and listed in `Reading.bad`. A file without a single good record is an InputError.

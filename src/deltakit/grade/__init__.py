@@ -1,0 +1,1 @@
+"""Answers in model outputs: found, compared, counted, with an error bar."""

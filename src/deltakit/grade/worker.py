@@ -1,0 +1,104 @@
+"""A process that compares answers by algebra, held ready and reused, with a hard limit on the time of each answer."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import select
+import signal
+import subprocess
+import sys
+import weakref
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+from deltakit.errors import InputError
+
+__all__ = ["Compared", "Worker", "shared_worker"]
+
+START = 60.0  # seconds the process may take to load its library
+LONGEST = 2000  # characters of an answer that are worth parsing
+GRACE = 10.0  # seconds beyond an item's own limit before the process itself counts as stuck
+
+
+@dataclass(frozen=True)
+class Compared:
+    """The verdict; `why` is "" for one that was reached, else "timeout", "crash", "too long" or "error: ..."."""
+
+    same: bool
+    why: str
+
+
+def _stop(process: subprocess.Popen[bytes]) -> None:
+    """End the process and its child, and reap it."""
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    for pipe in (process.stdin, process.stdout):
+        if pipe is not None:
+            with contextlib.suppress(OSError):
+                pipe.close()
+
+
+class Worker:
+    """Starts the process on the first question, restarts it when it dies; `close` (or the end of Python) ends it."""
+
+    def __init__(self) -> None:
+        self._process: subprocess.Popen[bytes] | None = None
+        self._end: Any = None
+
+    def same(self, answer: str, gold: str, seconds: float = 5.0) -> Compared:
+        """Are the two algebraically equal? What is not shown to be equal within `seconds` is not equal, and says so."""
+        if max(len(answer), len(gold)) > LONGEST:
+            return Compared(False, "too long")
+        process = self._process or self._start()
+        request = {"answer": answer, "gold": gold, "seconds": seconds}
+        try:
+            reply = self._ask(process, json.dumps(request).encode() + b"\n", seconds + GRACE)
+        except BrokenPipeError:
+            reply = None
+        if reply is None:
+            self.close()
+            return Compared(False, "timeout" if process.poll() in (None, -signal.SIGKILL) else "crash")
+        return Compared(bool(reply["same"]), str(reply["why"]))
+
+    def close(self) -> None:
+        """End the process; the next question starts another."""
+        if self._process is not None:
+            self._end()
+            self._process = None
+
+    def _start(self) -> subprocess.Popen[bytes]:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "deltakit.grade.symbolic"],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, bufsize=0, start_new_session=True,
+        )  # fmt: skip
+        self._process, self._end = process, weakref.finalize(self, _stop, process)
+        hello = self._ask(process, b"", START)
+        if hello is None or not hello["ready"]:
+            self.close()
+            why = "it does not start" if hello is None else str(hello["why"])
+            raise InputError(
+                f"symbolic grading needs math-verify: {why}",
+                remedy='pip install "math-verify" "antlr4-python3-runtime==4.11.0", or use the grader "exact"',
+            )
+        return process
+
+    @staticmethod
+    def _ask(process: subprocess.Popen[bytes], line: bytes, seconds: float) -> dict[str, Any] | None:
+        """The reply to a line, or None when none comes in time."""
+        if process.stdin is None or process.stdout is None:
+            return None
+        process.stdin.write(line)
+        ready, _, _ = select.select([process.stdout], [], [], seconds)
+        said = process.stdout.readline() if ready else b""
+        reply: dict[str, Any] | None = json.loads(said) if said.endswith(b"\n") else None
+        return reply
+
+
+@cache
+def shared_worker() -> Worker:
+    """The one worker of this Python process."""
+    return Worker()
