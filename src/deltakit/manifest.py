@@ -65,7 +65,7 @@ def describe_input(source: str, fingerprint: str, **more: Any) -> dict[str, Any]
     """One entry of `inputs`: a hub id stays whole, a local path becomes its last part."""
     path = Path(source)
     local = path.is_absolute() or path.exists() or source.startswith((".", "~"))
-    return {"name": path.resolve().name if local else source, "fingerprint": fingerprint, **portable(more)}
+    return {"name": _text(path.resolve().name) if local else source, "fingerprint": fingerprint, **portable(more)}
 
 
 def versions() -> dict[str, str]:
@@ -86,10 +86,15 @@ def portable(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [portable(item) for item in value]
     if isinstance(value, Path):
-        return value.name if value.is_absolute() else str(value)
+        return _text(value.name if value.is_absolute() else str(value))
     if isinstance(value, str):
-        return _PATH.sub(r"\1", value)
+        return _PATH.sub(r"\1", _text(value))
     return value
+
+
+def _text(name: str) -> str:
+    """File names may hold bytes that are no UTF-8; JSON may not."""
+    return name.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
 
 
 def canonical_json(value: Any) -> bytes:

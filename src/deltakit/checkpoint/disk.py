@@ -18,6 +18,7 @@ from typing import Any
 from deltakit.errors import DeltakitError, InputError, RecipeError, ResourceError
 
 __all__ = [
+    "aside",
     "close",
     "create",
     "exchange",
@@ -36,6 +37,7 @@ __all__ = [
 
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _DENIED = (errno.EACCES, errno.EPERM, errno.EROFS)
+_IN_THE_WAY = (errno.ENOTDIR, errno.EEXIST, errno.ENOTEMPTY, errno.ELOOP, errno.EISDIR)
 
 
 def create(path: Path) -> int:
@@ -113,13 +115,17 @@ def rename(old: Path, new: Path) -> None:
 
 
 def exchange(old: Path, new: Path) -> None:
-    """Swap two paths in one atomic step where the system can (Linux renameat2), else in three renames."""
+    """Swap two paths: in one atomic step where the system can (Linux renameat2), else in three renames."""
     with _explained("rename to", new):
         if not _swap(old, new):
-            aside = new.with_name(f"{new.name}.old")
-            os.rename(new, aside)
+            os.rename(new, aside(new))
             os.rename(old, new)
-            os.rename(aside, old)
+            os.rename(aside(new), old)
+
+
+def aside(path: Path) -> Path:
+    """Where `exchange` puts the old folder for a moment, if it cannot swap."""
+    return path.with_name(f"{path.name}.partial-old")
 
 
 def remove(path: Path) -> None:
@@ -157,7 +163,7 @@ def require_space(folder: Path, nbytes: int) -> int:
 
 def _swap(old: Path, new: Path) -> bool:
     """RENAME_EXCHANGE; False where kernel, C library or file system lacks it."""
-    call = getattr(os, "renameat2", None) or getattr(ctypes.CDLL(None, use_errno=True), "renameat2", None)
+    call = getattr(ctypes.CDLL(None, use_errno=True), "renameat2", None)
     if call is None:
         return False
     at, swap = -100, 2  # AT_FDCWD, RENAME_EXCHANGE
@@ -180,8 +186,12 @@ def _error(action: str, path: Path, error: OSError) -> DeltakitError:
         return ResourceError(said, remedy=remedy)
     if error.errno in _DENIED:
         return InputError(said, remedy="choose an output that you may write to")
-    if error.errno in (errno.ENAMETOOLONG, errno.EINVAL):
+    if error.errno in (errno.ENAMETOOLONG, errno.EILSEQ) or (error.errno == errno.EINVAL and action == "create"):
         return RecipeError(said, remedy="choose another output name")
-    if error.errno in (errno.ENOTDIR, errno.EEXIST, errno.ENOTEMPTY, errno.ELOOP, errno.EISDIR):
+    if error.errno in _IN_THE_WAY:
         return InputError(said, remedy="something else stands there; choose another output")
+    if error.errno in (errno.EXDEV, errno.EBUSY):
+        return ResourceError(
+            said, remedy="choose an output folder inside the mounted file system, not the mount itself"
+        )
     return ResourceError(said, remedy="check the disk, then run the same command again: it resumes")

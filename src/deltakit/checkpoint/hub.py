@@ -18,7 +18,8 @@ _PATTERNS = [*SIDECAR_PATTERNS, "*.safetensors", "*.safetensors.index.json", "ad
 def hub_id(text: str) -> tuple[str, str | None] | None:
     """(repository, revision) if `text` is "org/name" or "org/name@revision" and no existing path, else None."""
     found = _ID.fullmatch(text)
-    if found is None or Path(text).exists() or text.endswith((".safetensors", ".json", ".yaml", ".delta")):
+    local = Path(text).exists() or Path(text).parent.is_dir()  # a misspelt path is no reason to use the network
+    if found is None or local or text.endswith((".safetensors", ".json", ".yaml", ".delta")):
         return None
     return found["repo"], found["revision"]
 
@@ -33,7 +34,7 @@ def snapshot(repository: str, revision: str | None) -> Path:
         raise InputError(f"{named} is no local path, and huggingface_hub is not installed", remedy=remedy) from None
     try:
         return Path(huggingface_hub.snapshot_download(repository, revision=revision, allow_patterns=_PATTERNS))
-    except (OSError, ValueError, RuntimeError) as error:  # the hub's errors derive from these
+    except Exception as error:  # whatever the network library raises
         raise _refusal(named, error) from None
 
 

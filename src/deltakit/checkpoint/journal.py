@@ -59,6 +59,8 @@ class Journal:
 
     def extend(self, records: Sequence[Record]) -> None:
         """Several records for one price: each file is synced once, then the lines."""
+        if not records:
+            return
         for file in sorted({record.file for record in records}):
             path = self._folder / file
             fd = disk.create(path)

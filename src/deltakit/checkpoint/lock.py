@@ -34,6 +34,7 @@ class Lock:
                 break
             disk.close(fd)  # the former holder removed the file between our open and our lock
         self._fd = fd
+        disk.set_size(fd, 0, self.path)
         disk.pwrite(fd, f"{os.getpid()}\n".encode(), 0, self.path)
 
     def release(self) -> None:

@@ -29,6 +29,7 @@ _UNSAFE_KEYS = (
 )  # fmt: skip
 # The one underscored key that is plain data: transformers' mark of a derived generation config.
 _HARMLESS = ("_from_model_config",)
+_LABELS = ("label2id",)  # their keys are a person's words, not settings
 
 
 @dataclass(frozen=True)
@@ -100,7 +101,7 @@ def _strip(value: Any, prefix: str = "") -> list[str]:
             if key in _UNSAFE_KEYS or (key.startswith("_") and key not in _HARMLESS):
                 del value[key]
                 removed.append(prefix + key)
-            else:
+            elif key not in _LABELS:
                 removed += _strip(value[key], f"{prefix}{key}.")
     elif isinstance(value, list):
         for item in value:

@@ -21,9 +21,9 @@ from deltakit import manifest as manifests
 from deltakit.checkpoint import disk
 from deltakit.checkpoint.journal import Journal
 from deltakit.checkpoint.lock import Lock
-from deltakit.errors import InputError
+from deltakit.errors import DeltakitError, InputError, RecipeError
 
-__all__ = ["Staging"]
+__all__ = ["Staging", "check_apart", "check_output", "resolved", "staging_root", "sync_tree"]
 
 
 class Staging:
@@ -40,7 +40,7 @@ class Staging:
     def __init__(
         self, out: Path, plan: Mapping[str, Any], overwrite: bool = False, *, inputs: Sequence[Path] = ()
     ) -> None:
-        self.out = Path(out).resolve()
+        self.out = resolved(out)
         self.plan = manifests.digest(plan)
         self.overwrite = overwrite
         self.root = staging_root(self.out, plan)
@@ -54,6 +54,7 @@ class Staging:
         disk.make_folder(self.out.parent)
         self._lock.take()
         try:
+            self._recover()
             journal = self.root / "journal.jsonl"
             if self.root.exists() and not (journal.exists() and self.folder.is_dir()):
                 disk.remove_tree(self.root)  # killed before its journal, or after its commit
@@ -71,11 +72,15 @@ class Staging:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         try:
-            self.journal.close()
-            if not self._committed and (isinstance(error, InputError) or len(self.journal) == 0):
-                disk.remove_tree(self.root)
-        finally:
-            self._lock.release()
+            try:
+                self.journal.close()
+                if not self._committed and (isinstance(error, InputError) or len(self.journal) == 0):
+                    disk.remove_tree(self.root)
+            finally:
+                self._lock.release()
+        except DeltakitError:
+            if error is None:  # else the first failure is the one to tell
+                raise
 
     def commit(self, manifest: Mapping[str, Any] | None = None) -> None:
         """Make `folder` the output: sync all, the manifest last, one rename. An old output lives until then."""
@@ -105,6 +110,14 @@ class Staging:
         disk.rename(made, self.out)
         self._finish()
 
+    def _recover(self) -> None:
+        """Finish or undo an exchange that a kill cut in two (only where the system cannot swap in one step)."""
+        old = disk.aside(self.out)
+        if old.exists() and self.out.exists():
+            disk.remove_tree(old)
+        elif old.exists():
+            disk.rename(old, self.out)
+
     def _check_kind(self, folder: bool) -> None:
         if self.out.exists() and self.out.is_dir() != folder:
             there = "a folder" if self.out.is_dir() else "a file"
@@ -119,6 +132,14 @@ class Staging:
         self._committed = True
         disk.fsync_folder(self.out.parent)
         disk.remove_tree(self.root)
+
+
+def resolved(out: str | Path) -> Path:
+    """The output as an absolute path, symlinks followed. RecipeError for what can be no path."""
+    try:
+        return Path(out).resolve()
+    except (OSError, RuntimeError, ValueError) as error:
+        raise RecipeError(f"output {str(out)!r} is no usable path: {error}", remedy="choose another output") from None
 
 
 def staging_root(out: Path, plan: Mapping[str, Any]) -> Path:
@@ -139,6 +160,8 @@ def check_apart(out: Path, inputs: Sequence[Path]) -> None:
 
 def check_output(out: Path, overwrite: bool) -> None:
     """InputError if something stands at `out` that must not be replaced."""
+    if os.path.ismount(out):
+        raise InputError(f"output {out} is a mount point", remedy="choose a folder inside of it")
     if out.is_dir() and any(out.iterdir()):
         if not overwrite:
             raise InputError(f"output folder {out} is not empty", remedy="choose another output, or pass --overwrite")

@@ -19,7 +19,7 @@ from deltakit.checkpoint.nonfinite import count_nonfinite
 from deltakit.checkpoint.open import Checkpoint
 from deltakit.checkpoint.pump import Progress, Shared, pump, silent
 from deltakit.checkpoint.sidecar import Sidecar
-from deltakit.checkpoint.staging import Staging, check_apart, check_output, staging_root
+from deltakit.checkpoint.staging import Staging, check_apart, check_output, resolved, staging_root
 from deltakit.errors import InputError, MismatchError
 from deltakit.tensors import TensorMap, row_blocks
 
@@ -156,7 +156,7 @@ def _job(
     pulls = tuple(order if order is not None else getattr(source, "order", sorted(source.specs)))
     if sorted(pulls) != sorted(source.specs):
         raise MismatchError("the order of pulling does not name every tensor exactly once")
-    return _Job(source, Path(out).resolve(), layout, sidecar, manifest, pulls, (*own, *inputs), allow_nonfinite)
+    return _Job(source, resolved(out), layout, sidecar, manifest, pulls, (*own, *inputs), allow_nonfinite)
 
 
 def _needed(job: _Job) -> int:
