@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import reduce
-from typing import ClassVar, Literal, Protocol
+from typing import Any, ClassVar, Literal, Protocol
 
+from deltakit import rng
 from deltakit.checkpoint.pump import Progress, silent
 from deltakit.delta.expression import Delta
 from deltakit.delta.site import Site
@@ -72,7 +73,8 @@ def flow_of(delta: Delta, *, model: str, seed: int) -> Flow:
 
     def drawn(name: str) -> tuple[int, ...]:
         terms = [part.term for part in delta.entries[name].parts]
-        return tuple(t.key for t in terms if isinstance(t, Sparse) and t.key is not None)
+        stored = [t.key for t in terms if isinstance(t, Sparse) and t.key is not None]
+        return (*stored, *_noted(delta.lineage.note, name))
 
     return Flow(specs, delta.rows, model, seed, drawn=drawn)
 
@@ -80,3 +82,12 @@ def flow_of(delta: Delta, *, model: str, seed: int) -> Flow:
 def through(flow: Flow, steps: Sequence[Transform]) -> Flow:
     """The flow behind several steps, in their order."""
     return reduce(lambda at, step: step.on(at), steps, flow)
+
+
+def _noted(note: Any, name: str) -> Iterator[int]:
+    """The masks that a delta's notes tell of: behind other steps a mask is stored as a bitmap, without its key."""
+    while isinstance(note, Mapping) and isinstance(made := note.get("sparsify"), Mapping):
+        seed, model = made.get("seed"), made.get("model")
+        if "drop(" in str(made.get("each")) and isinstance(seed, int) and isinstance(model, str):
+            yield rng.key(seed, model, name)
+        note = made.get("of")

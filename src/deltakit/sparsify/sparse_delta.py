@@ -9,12 +9,13 @@ from typing import Any
 import numpy as np
 
 from deltakit.delta.expression import Delta, Entries, Entry, Part
-from deltakit.delta.terms.base import Float32, Term
+from deltakit.delta.terms.base import Float32
 from deltakit.delta.terms.sparse import Sparse
 from deltakit.errors import InputError, NoEffectError
 from deltakit.sparsify.drop import Drop, mask_key
 from deltakit.sparsify.flow import Flow, Transform, flow_of, through
 from deltakit.sparsify.pipeline import check_drops, spell_pipeline
+from deltakit.sparsify.pulled import Pulled
 
 __all__ = ["sparsify"]
 
@@ -24,8 +25,8 @@ def sparsify(delta: Delta, steps: Sequence[Transform], *, seed: int = 42, name: 
 
     `name` keys the random masks (default: the delta's own name, else the fingerprint of the tuned model); it and the
     seed are recorded. After a lone drop the mask is seeded and costs no bytes, else it is a bitmap. Rows that the base
-    lacks and integer tensors stay exact. Terms are made when they are first asked for. Raises NoEffectError where no
-    step does anything.
+    lacks and integer tensors stay exact. Nothing is computed until something reads. Raises NoEffectError where no step
+    does anything.
     """
     check_drops(steps)
     working = [s for s in steps if not s.idle]
@@ -49,16 +50,19 @@ class _Sparsified:
     def entry(self, name: str, entry: Entry) -> Entry:
         if not entry.parts or not entry.spec.is_float:
             return entry
-        return replace(entry, parts=(Part(1.0, self._term(name)),))
+        term = Pulled(entry.shared_spec, name, self._pull, lambda: self._stored(name))
+        return replace(entry, parts=(Part(1.0, term),))
 
-    def _term(self, name: str) -> Term:
+    def _pull(self, name: str, lo: int, hi: int) -> Float32:
+        return _finite(name, self._end.pull(name, lo, hi))
+
+    def _stored(self, name: str) -> Sparse:
         spec = self._end.specs[name]
         if self._lone is None:
-            return Sparse.nonzero(lambda lo, hi: _finite(name, self._end.pull(name, lo, hi)), spec)
-        key = mask_key(self._start, name)
-        pull = self._start.pull
+            return Sparse.nonzero(lambda lo, hi: self._pull(name, lo, hi), spec)
+        key, drop = mask_key(self._start, name), self._lone
         return Sparse.seeded(
-            lambda lo, hi: _finite(name, pull(name, lo, hi)), spec, key, self._lone.density, self._lone.factor
+            lambda lo, hi: _finite(name, self._start.pull(name, lo, hi)), spec, key, drop.density, drop.factor
         )
 
 
