@@ -18,7 +18,9 @@ class Source(Section):
     """One data file: JSONL, or a JSON list, of records of one kind."""
 
     path: str
-    kind: Literal["metamath", "instruction", "gsm8k"] = Field(description="the records' schema")
+    kind: Literal["auto", "metamath", "instruction", "gsm8k"] = Field(
+        default="auto", description="the records' schema; auto goes by the first record's fields"
+    )
     limit: int | None = Field(default=None, ge=1, description="only the first so many records")
     weight: float = Field(
         default=1.0, gt=0, le=1000, description="how often an epoch sees each record; 0.5 is a seeded half"
@@ -109,7 +111,7 @@ class SftRecipe(Section):
     holdout: Annotated[float, Field(ge=0, lt=1)] | Source = Field(
         default=0.0, description="a share of the records, or a file"
     )
-    prompt: str = Field(default="alpaca", description="the prompt template")
+    prompt: str = Field(default="alpaca", description="a prompt style of deltakit.prompts")
     output: str | None = Field(default=None, description="where the model goes, unless -o says so")
     tokens: Tokens = Tokens()
     train: Optimise = Optimise()
