@@ -1,1 +1,1 @@
-"""lm-eval for deltakit: the model class, the task files, the comparison."""
+"""Evaluation through lm-eval: our decoder as its model, our task files, several models over one base in one call."""

@@ -13,7 +13,7 @@ from deltakit.generate.batches import batches, run_batches
 from deltakit.generate.decode import decode
 from deltakit.generate.request import Completion, Request
 from deltakit.generate.score import score
-from deltakit.generate.stops import Stops, cut, eos_ids
+from deltakit.generate.stops import Stops, cut
 from deltakit.runtime import threads_for
 
 __all__ = ["Engine"]
@@ -25,10 +25,11 @@ Done = Callable[[int], None]
 
 @dataclass(frozen=True)
 class Engine:
-    """`batch_tokens` bounds rows times (prompt + answer) of a batch, `max_rows` its rows."""
+    """`eos` ids end an answer; `batch_tokens` bounds rows times (prompt + answer) of a batch, `max_rows` its rows."""
 
     model: Any
     tokenizer: Any
+    eos: frozenset[int]
     batch_tokens: int = 32_768
     max_rows: int = 256
 
@@ -45,7 +46,7 @@ class Engine:
         does not hold a single row.
         """
         self._fit([r.length for r in requests], "prompt and max_new_tokens")
-        stops = Stops(self.tokenizer, eos_ids(self.tokenizer, getattr(self.model, "generation_config", None)))
+        stops = Stops(self.tokenizer, self.eos)
         out: dict[int, Completion] = {}
 
         def run(batch: list[int]) -> None:

@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from deltakit.checkpoint.sidecar import Sidecar
+from deltakit.checkpoint.strict_json import parse_json
+
 __all__ = ["Stops", "cut", "eos_ids"]
 
 
@@ -14,11 +17,13 @@ def cut(text: str, stop: Sequence[str]) -> tuple[str, bool]:
     return (text[: min(found)], True) if found else (text, False)
 
 
-def eos_ids(tokenizer: Any, generation: Any) -> frozenset[int]:
-    """End-of-sequence ids of the tokenizer and of the model's generation config together."""
-    configured = getattr(generation, "eos_token_id", None)
-    listed = configured if isinstance(configured, list | tuple) else [configured]
-    return frozenset(i for i in (*listed, tokenizer.eos_token_id) if i is not None)
+def eos_ids(tokenizer: Any, sidecar: Sidecar) -> frozenset[int]:
+    """End-of-sequence ids of the tokenizer, generation_config.json and config.json together."""
+    found = {tokenizer.eos_token_id}
+    for name in ("config.json", "generation_config.json"):
+        value = parse_json(sidecar.files.get(name, b"{}"), name).get("eos_token_id")
+        found.update(value if isinstance(value, list) else [value])
+    return frozenset(int(i) for i in found if i is not None)
 
 
 class Stops:

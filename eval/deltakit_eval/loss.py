@@ -1,0 +1,37 @@
+"""Held-out loss: how surprised a model is by responses it was not trained on; prompts are not counted."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from deltakit.data.records import Record
+from deltakit.generate import Engine
+from deltakit.prompts import prompt_style
+from deltakit.train.masking import encode
+
+__all__ = ["held_out_loss"]
+
+
+def held_out_loss(
+    engine: Engine, records: Sequence[Record], style: str = "alpaca", done: Callable[[int], None] = lambda rows: None
+) -> dict[str, Any]:
+    """Mean negative log-likelihood in nats per response token (EOS counts as one), encoded as training encodes.
+
+    Also: `stderr` over records (ratio estimate), `tokens`, `records`, `too_long` (above the context, left out).
+    Raises InputError where no record fits.
+    """
+    ask = prompt_style(style)
+    texts = [(ask(r.instruction, r.input), r.response) for r in records]
+    encoded, counts = encode(texts, engine.tokenizer, max_length=engine.context or 1 << 20, too_long="drop")
+    pairs = [
+        (ids[:border].tolist(), ids[border:].tolist()) for ids, border in map(encoded.__getitem__, range(len(encoded)))
+    ]
+    totals = [-total for total, _ in engine.score(pairs, done)]
+    tokens = [len(response) for _, response in pairs]
+    mean = sum(totals) / sum(tokens)
+    spread = sum((total - mean * n) ** 2 for total, n in zip(totals, tokens, strict=True))
+    n = len(pairs)
+    stderr = math.sqrt(spread * n / (n - 1)) / sum(tokens) if n > 1 else None
+    return {"loss": mean, "stderr": stderr, "tokens": sum(tokens), "records": n, "too_long": counts.too_long}

@@ -1,0 +1,100 @@
+"""What an evaluation says, as JSON: every filter's numbers with standard errors, and every sample."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from deltakit_eval.tasks import PREFIX, headline, task_names
+
+__all__ = ["plain", "rows", "short_name", "task_result"]
+
+
+def short_name(task: str) -> str:
+    """Our tasks without their prefix, others as they are."""
+    bare = task.removeprefix(PREFIX)
+    return bare if bare in task_names() else task
+
+
+def task_result(task: str, found: Mapping[str, Any]) -> dict[str, Any]:
+    """One task of lm-eval's results: `accuracy` and `stderr` (of the headline metric), all metrics, samples.
+
+    `stderr` is the standard error of the mean, sqrt(sample variance / n); null for a single item.
+    """
+    metrics = list(_metrics(found["results"][task]))
+    main = _headline(task, metrics)
+    return {
+        "accuracy": main["value"],
+        "stderr": main["stderr"],
+        "n": found["n-samples"][task]["effective"],
+        "headline": f"{main['metric']},{main['filter']}",
+        "version": found["versions"].get(task),
+        "metrics": metrics,
+        "samples": _samples(found["samples"][task]),
+    }
+
+
+def rows(result: Mapping[str, Any]) -> list[list[Any]]:
+    """(model, task, accuracy, stderr, n) of a whole result, in its order; held-out loss is a task of its own."""
+    out = []
+    for model in result["models"]:
+        for name, task in model["tasks"].items():
+            out.append([model["model"], name, task["accuracy"], task["stderr"], task["n"]])
+        if model.get("loss"):
+            loss = model["loss"]
+            out.append([model["model"], "held-out loss", loss["loss"], loss["stderr"], loss["records"]])
+    return out
+
+
+def plain(value: Any) -> Any:
+    """A copy that JSON can hold: numpy numbers become numbers, what is not finite becomes null, the rest text."""
+    if isinstance(value, Mapping):
+        return {str(k): plain(v) for k, v in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(v) for v in value]
+    value = value.item() if hasattr(value, "item") and not isinstance(value, str) else value
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value if value is None or isinstance(value, bool | int | float | str) else str(value)
+
+
+def _metrics(found: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    """lm-eval's flat "metric,filter" keys as records, in their order."""
+    for key, value in found.items():
+        metric, comma, filter_name = key.partition(",")
+        if not comma or metric.endswith("_stderr"):
+            continue
+        error = found.get(f"{metric}_stderr,{filter_name}")
+        yield {
+            "metric": metric,
+            "filter": filter_name,
+            "value": plain(value),
+            "stderr": None if isinstance(error, str) else plain(error),
+        }
+
+
+def _headline(task: str, metrics: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """The score that a table shows: for our tasks the one they name, for others the first."""
+    wanted = headline(task) if short_name(task) in task_names() else None
+    return next((m for m in metrics if f"{m['metric']},{m['filter']}" == wanted), metrics[0])
+
+
+def _samples(found: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """One record per document: lm-eval gives one per document and filter."""
+    out: dict[int, dict[str, Any]] = {}
+    for row in found:
+        sample = out.setdefault(
+            row["doc_id"],
+            {
+                "doc_id": row["doc_id"],
+                "doc_hash": row["doc_hash"],
+                "prompt": row["arguments"][0][0],
+                "target": plain(row["target"]),
+                "responses": plain([response for responses in row["resps"] for response in responses]),
+                "filters": {},
+            },
+        )
+        scores = {metric: plain(row[metric]) for metric in row["metrics"]}
+        sample["filters"][row["filter"]] = {"answer": plain(row["filtered_resps"]), **scores}
+    return [out[i] for i in sorted(out)]

@@ -1,0 +1,168 @@
+"""Evaluate several models on the same tasks: one in memory, the next written over it, results kept as they come."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Mapping, Sequence
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, Protocol
+
+from deltakit.checkpoint import Progress, Staging, checksum, silent
+from deltakit.delta.open import Model, open_model
+from deltakit.errors import DeltakitError, InputError, RecipeError
+from deltakit.generate import Engine, Host
+from deltakit.manifest import digest, pretty_json, versions
+from deltakit_eval.loss import held_out_loss
+from deltakit_eval.results import plain, short_name, task_result
+from deltakit_eval.work import LOSS, Settings, Work, prepare
+
+__all__ = ["SCHEMA_VERSION", "evaluate"]
+
+SCHEMA_VERSION = 1
+_RESULTS = "results.json"
+_DRAWS = 100  # bootstrap draws, for metrics whose standard error has no formula; means have one
+
+
+class Memory(Protocol):
+    """Where finished measurements are kept."""
+
+    def get(self, key: str) -> dict[str, Any] | None: ...
+
+    def put(self, key: str, found: Mapping[str, Any]) -> None: ...
+
+
+class Forgetful:
+    """Keeps nothing: for a call without an output file."""
+
+    def get(self, key: str) -> dict[str, Any] | None:
+        """Nothing."""
+        return None
+
+    def put(self, key: str, found: Mapping[str, Any]) -> None:
+        """Nothing."""
+
+
+class Staged:
+    """Keeps every measurement in a staging folder, durable when `put` returns."""
+
+    def __init__(self, staging: Staging) -> None:
+        self._staging = staging
+
+    def get(self, key: str) -> dict[str, Any] | None:
+        """What an earlier, killed run measured, or None."""
+        record = self._staging.journal.get(key)
+        if record is None:
+            return None
+        found: dict[str, Any] = json.loads((self._staging.folder / record.file).read_bytes())
+        return found
+
+    def put(self, key: str, found: Mapping[str, Any]) -> None:
+        """One file a measurement."""
+        raw = pretty_json(found)
+        name = f"{key.partition(':')[2]}.json"
+        (self._staging.folder / name).write_bytes(raw)
+        self._staging.journal.add(key, name, 0, len(raw), checksum(raw))
+
+
+def evaluate(
+    models: Sequence[str],
+    tasks: Sequence[str],
+    settings: Settings | None = None,
+    *,
+    data: str | Path | Mapping[str, str | Path] | None = None,
+    loss: Path | None = None,
+    out: Path | None = None,
+    overwrite: bool = False,
+    progress: Progress = silent,
+) -> dict[str, Any]:
+    """Results of every MODEL string on every task, and held-out loss on the records of the file `loss`.
+
+    With `out` they are also written there, whole or not at all; a run that was killed, or that failed at a later
+    model, goes on when the same call is made again. No restored model is ever written to disk. Raises RecipeError
+    (usage, names) and InputError (files, data, models) before any weights are read.
+    """
+    if not models or len(set(models)) != len(models):
+        raise RecipeError("name each model once" if models else "no model named", remedy="deltakit eval MODEL ...")
+    work = prepare(tasks, settings or Settings(), data, loss)
+    opened = [open_model(text) for text in models]
+    plan = {"schema_version": SCHEMA_VERSION, "action": "eval", "versions": _versions(), **work.identity()}
+    if out is None:
+        return {**plan, "models": _measure(opened, work, Forgetful(), progress)}
+    failed: InputError | None = None
+    with Staging(out, {**plan, "models": list(models)}, overwrite) as staging:
+        try:
+            result = {**plan, "models": _measure(opened, work, Staged(staging), progress)}
+            (staging.folder / _RESULTS).write_bytes(pretty_json(result))
+            staging.commit_file(_RESULTS)
+        except InputError as error:  # leaving the block with it would throw the finished models away
+            failed = error
+    if failed:
+        raise failed
+    return result
+
+
+def _versions() -> dict[str, str]:
+    return {**versions(), "lm_eval": version("lm_eval")}
+
+
+def _measure(models: Sequence[Model], work: Work, memory: Memory, progress: Progress) -> list[dict[str, Any]]:
+    """One record per model, in order. An error names the model it came with."""
+    s = work.settings
+    host = Host(device=s.device, dtype=s.dtype, batch_tokens=s.batch_tokens, max_rows=s.max_rows)
+    progress.start("evaluating", len(models) * work.items, "answers")
+    try:
+        out = []
+        for model in models:
+            try:
+                out.append(_model(model, host, work, memory, progress))
+            except DeltakitError as error:
+                message = f"{model.source}: {error.message}"
+                raise type(error)(message, remedy=error.remedy, details=error.details) from error
+        return out
+    finally:
+        progress.stop()
+
+
+def _model(model: Model, host: Host, work: Work, memory: Memory, progress: Progress) -> dict[str, Any]:
+    began = time.monotonic()
+    engine = host.serve(model)
+    about = {"content": host.content, "dtype": host.dtype, "device": host.device}
+    files = [[name, checksum(content)] for name, content in sorted(model.sidecar.files.items())]
+    tasks = {}
+    for name in work.names:
+        key = digest([about, files, name])
+        found = memory.get(key)
+        if found is None:
+            found = _one(name, engine, work, lambda rows: progress.advance(rows, model.source))
+            memory.put(key, found)
+        else:
+            progress.advance(int(found.get("n", found.get("records", 0))), model.source)
+        tasks[short_name(name)] = found
+    lost = tasks.pop(LOSS, None)
+    seconds = round(time.monotonic() - began, 3)
+    return {"model": model.source, **about, "tasks": tasks, "loss": lost, "seconds": seconds}
+
+
+def _one(name: str, engine: Engine, work: Work, done: Any) -> dict[str, Any]:
+    """One model on one task, through lm-eval's evaluator."""
+    if name == LOSS:
+        return held_out_loss(engine, work.records, work.settings.style or "alpaca", done)
+    from lm_eval import evaluator
+
+    from deltakit_eval.model import DeltakitLM
+
+    s, began = work.settings, time.monotonic()
+    lm = DeltakitLM(engine, seed=s.seed, max_new_tokens=s.max_new_tokens, done=done)
+    found = evaluator.evaluate(
+        lm,
+        {"tasks": {name: work.tasks[name]}},
+        limit=s.limit,
+        bootstrap_iters=_DRAWS,
+        log_samples=True,
+        apply_chat_template=s.chat_template,
+        fewshot_as_multiturn=s.chat_template,
+    )
+    seconds = round(time.monotonic() - began, 3)
+    return {**plain(task_result(name, found)), "generated_tokens": lm.tokens, "seconds": seconds}

@@ -1,0 +1,98 @@
+"""What is measured on every model: tasks with their documents, records for held-out loss, and the settings."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from deltakit.data.records import Record, read_records
+from deltakit.errors import RecipeError
+from deltakit.manifest import digest
+from deltakit.prompts import prompt_style
+from deltakit_eval.results import plain, short_name
+from deltakit_eval.tasks import load_tasks
+
+__all__ = ["LOSS", "Settings", "Work", "prepare"]
+
+LOSS = "held-out loss"
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Everything besides models, tasks and data that numbers may depend on; recorded with them.
+
+    `limit`: documents per task; `style`: a prompt style instead of the tasks' own (held-out loss: alpaca);
+    `chat_template`: the tokenizer's template around the prompt; `max_new_tokens`: instead of the tasks' own;
+    `split` and `seed` shape generated tasks, `seed` drawn answers too.
+    """
+
+    limit: int | None = None
+    style: str | None = None
+    chat_template: bool = False
+    max_new_tokens: int | None = None
+    batch_tokens: int = 32_768
+    max_rows: int = 256
+    seed: int = 0
+    split: str = "test"
+    dtype: str = "auto"
+    device: str = "auto"
+
+    def __post_init__(self) -> None:
+        for name in ("limit", "max_new_tokens", "batch_tokens", "max_rows"):
+            value = getattr(self, name)
+            if value is not None and value < 1:
+                raise RecipeError(f"{name} is {value}", remedy="at least 1")
+        if self.style is not None:
+            prompt_style(self.style)
+
+
+@dataclass(frozen=True)
+class Work:
+    """`tasks`: lm-eval Task objects by full name; `records`: for held-out loss, empty if it was not asked for."""
+
+    tasks: Mapping[str, Any]
+    records: tuple[Record, ...]
+    settings: Settings
+
+    @property
+    def names(self) -> list[str]:
+        """The tasks, then held-out loss."""
+        return [*self.tasks, *([LOSS] if self.records else [])]
+
+    @property
+    def items(self) -> int:
+        """Documents and records per model."""
+        return sum(len(self.documents(name)) for name in self.tasks) + len(self.records)
+
+    def documents(self, name: str) -> list[dict[str, Any]]:
+        """The documents of one task that are asked."""
+        return [dict(doc) for doc in self.tasks[name].eval_docs][: self.settings.limit]
+
+    def identity(self) -> dict[str, Any]:
+        """Per task its version, its configuration, the number and the digest of its documents."""
+        found: dict[str, Any] = {}
+        for name, task in self.tasks.items():
+            documents = plain(self.documents(name))
+            config = {k: v for k, v in task.dump_config().items() if k not in ("metadata", "dataset_kwargs")}
+            about = {"n": len(documents), "documents": digest(documents), "version": plain(task.VERSION)}
+            found[short_name(name)] = {**about, "config": plain(config)}
+        if self.records:
+            records = [[r.instruction, r.input, r.response] for r in self.records]
+            found[LOSS] = {"n": len(records), "documents": digest(records), "style": self.settings.style or "alpaca"}
+        return {"tasks": found, "settings": asdict(self.settings)}
+
+
+def prepare(tasks: Sequence[str], settings: Settings, data: Any = None, loss: Path | None = None) -> Work:
+    """Load and check tasks and records. RecipeError for names and for nothing to do, InputError for data."""
+    if not tasks and loss is None:
+        raise RecipeError("nothing to measure", remedy="give --tasks or --loss")
+    given = {"data": data, "limit": settings.limit, "seed": settings.seed, "split": settings.split}
+    loaded = load_tasks(tasks, style=settings.style, **given) if tasks else {}
+    for task in loaded.values():
+        if task.get_config("num_fewshot") is None:
+            task.set_config("num_fewshot", 0)
+        task.set_fewshot_seed(seed=settings.seed)
+    records = read_records(loss, limit=settings.limit).records if loss else ()
+    return Work(loaded, records, settings)

@@ -1,0 +1,79 @@
+"""Keeps one model in memory and serves another by overwriting its weights, where the two have the same shape."""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+from deltakit.checkpoint.sidecar import Sidecar
+from deltakit.generate.engine import Engine
+from deltakit.generate.stops import eos_ids
+from deltakit.runtime import Witness, load_model, load_tokenizer, stored_dtype, swappable, write_weights
+from deltakit.tensors import TensorMap, dtype_code
+
+__all__ = ["Host", "Opened", "pick_device"]
+
+# Keys of config.json that change nothing about how the model computes.
+_COSMETIC = ("architectures", "dtype", "torch_dtype", "transformers_version", "use_cache")
+
+
+class Opened(Protocol):
+    """What `deltakit.delta.open_model` gives, as far as it matters here."""
+
+    @property
+    def tensors(self) -> TensorMap: ...
+
+    @property
+    def sidecar(self) -> Sidecar: ...
+
+
+def pick_device(name: str = "auto") -> str:
+    """ "auto" is cuda where there is one, else cpu."""
+    import torch
+
+    if name != "auto":
+        return name
+    return "cuda" if torch.cuda.is_available() else "cpu"
+
+
+class Host:
+    """Serves models one after the other. dtype "auto" is float32 on the CPU, elsewhere as the weights are stored.
+
+    `swapped` tells whether the last model was written over the one before; `content` is the digest of its bytes.
+    """
+
+    def __init__(self, device: str = "auto", dtype: str = "auto", batch_tokens: int = 0, max_rows: int = 0) -> None:
+        self.device = pick_device(device)
+        self._dtype = dtype
+        self._limits = {k: v for k, v in (("batch_tokens", batch_tokens), ("max_rows", max_rows)) if v}
+        self._model: Any = None
+        self._config: Any = None
+        self._tokenizer: tuple[Any, Any] = (None, None)
+        self.swapped, self.content, self.dtype = False, "", ""
+
+    def serve(self, opened: Opened) -> Engine:
+        """An engine over this model. Engines of earlier models must not be used any more."""
+        witness = Witness(opened.tensors)
+        self.dtype = self._dtype_of(witness)
+        config = {k: v for k, v in (opened.sidecar.cleaned()[0].config or {}).items() if k not in _COSMETIC}
+        same = self._model is not None and config == self._config and str(self._model.dtype) == f"torch.{self.dtype}"
+        self.swapped = same and not swappable(self._model, witness)
+        if self.swapped:
+            write_weights(self._model, witness)
+        else:
+            self._model = None  # before the next is built: both at once may not fit
+            self._model = load_model(witness, opened.sidecar, self.dtype, self.device)
+        self._config, self.content = config, witness.content()
+        tokenizer = self._tokenizer_of(opened.sidecar)
+        return Engine(self._model, tokenizer, eos_ids(tokenizer, opened.sidecar), **self._limits)
+
+    def _dtype_of(self, tensors: TensorMap) -> str:
+        stored = stored_dtype(tensors) if self.device != "cpu" else "F32"
+        code = stored if self._dtype == "auto" else dtype_code(self._dtype)
+        return {"F32": "float32", "BF16": "bfloat16", "F16": "float16", "F64": "float64"}[code]
+
+    def _tokenizer_of(self, sidecar: Sidecar) -> Any:
+        """The tokenizer of these files, made anew only when one of them differs from the last model's."""
+        files = {n: c for n, c in sidecar.files.items() if not n.endswith("config.json") or n.startswith("tokenizer")}
+        if self._tokenizer[0] != files:
+            self._tokenizer = (files, load_tokenizer(sidecar))
+        return self._tokenizer[1]
