@@ -21,9 +21,7 @@ deltakit grade --task math500 outputs.jsonl --grader symbolic --diff exact --for
 @click.option("--task", required=True, help="Which task the outputs answer: gsm8k, gsm8k_backward, math, math500, ...")
 @click.option("--grader", default="exact", show_default=True, help="exact, metamath or symbolic, with its parameters.")
 @click.option(
-    "--diff",
-    metavar="GRADER",
-    help='List the items that this grader judges differently. [default: "exact", for others]',
+    "--diff", metavar="GRADER", help="List what this grader judges differently.  [default: exact, for others]"
 )
 @click.option("--no-diff", is_flag=True, help="Compare with no other grader.")
 @format_option
@@ -64,7 +62,7 @@ def _some(lines: list[int], most: int = 20) -> str:
 
 def _differences(result: Mapping[str, Any]) -> None:
     one, other, items = result["grader"], result["other_grader"], result["differ"]
-    console().print(f"\n{other}: {100 * result['other_accuracy']:.2f} %; {len(items)} items judged differently")
+    console().print(f"\n{other}: {100 * result['other_accuracy']:.2f} %; {len(items)} judged differently")
     if items:
         rows = [
             [i["line"], i["gold"], _judged(i["answer"], i["correct"]), _judged(i["other_answer"], i["other_correct"])]

@@ -1,4 +1,4 @@
-"""The documents of our lm-eval tasks: local file, else hub, else the toy world; each with its prompt and gold answer."""
+"""The documents of our lm-eval tasks, from a local file, the hub or the toy world, each with prompt and gold answer."""
 
 from __future__ import annotations
 
@@ -26,10 +26,8 @@ def resolve(task: Task, data: str | Path | None = None) -> Path | None:
     if Path(data).is_file():
         return Path(data)
     found = find_data(task.file, Path(data)) if task.file else None
-    if found is None and task.file:
-        raise InputError(
-            f"{task.name}: no file {data} and no {task.file} in it", remedy="give a JSONL file or its folder"
-        )
+    if found is None and (task.file or not Path(data).is_dir()):
+        raise InputError(f"{task.name}: {data} is no file, nor a folder with {task.file}", remedy="name a JSONL file")
     return found
 
 
@@ -88,7 +86,7 @@ def load(
     split: str = "test",
     **_: Any,
 ) -> Any:
-    """lm-eval's `custom_dataset`: called with a task's metadata (other keys of it are lm-eval's own); gives the test split."""
+    """lm-eval's `custom_dataset`: called with a task's metadata (its other keys are lm-eval's); the test split."""
     import datasets
 
     rows = documents(find_task(source), style, data, limit, seed, split)

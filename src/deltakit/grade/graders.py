@@ -10,6 +10,7 @@ from typing import Protocol
 from deltakit.errors import RecipeError
 from deltakit.grade.answers import EXTRACTORS, Form, extract
 from deltakit.grade.equivalence import same_exactly
+from deltakit.grade.numbers import LONGEST, parse_number
 from deltakit.grade.strings import same_string
 from deltakit.grade.worker import shared_worker
 from deltakit.registry import Registry, did_you_mean
@@ -80,13 +81,13 @@ class Symbolic:
 
 
 _SCRIPT_PHRASE = "The answer is: "
-_SCRIPT_NUMBER = re.compile(r"[-+]?\d*[.,/]?\d+")
+_SCRIPT_NUMBER = re.compile(r"[-+]?\d*[.,/]?\d+", re.ASCII)
 
 
 def _rounded(text: str) -> int | None:
     """The first number or fraction of a text, rounded half to even; as in the script, 1,450,000 is read as 1450."""
     found = _SCRIPT_NUMBER.search(text)
-    if found is None:
+    if found is None or len(found.group()) > LONGEST:
         return None
     top, _, bottom = found.group().replace(",", "").partition("/")
     if "/" in found.group() and not top.lstrip("+-"):
@@ -112,8 +113,10 @@ class MetaMath:
 
     @staticmethod
     def _number(tail: str, gold: str) -> Verdict:
-        found, wanted = _rounded(tail.strip()), _rounded(gold)
-        return NOTHING if found is None else Verdict(found == wanted, str(found), "phrase")
+        found, wanted = _rounded(tail.strip()), parse_number(gold)
+        if found is None:
+            return NOTHING
+        return Verdict(wanted is not None and found == round(wanted), str(found), "phrase")
 
     @staticmethod
     def _expression(tail: str, gold: str) -> Verdict:

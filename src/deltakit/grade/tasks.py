@@ -34,7 +34,7 @@ def _after_phrase(text: str) -> str | None:
 @dataclass(frozen=True)
 class Task:
     """One task: `fields` = (question, gold), `input` = the field with an instruction's input; its data: `file` (local),
-    `hub` (repository, configuration, split) or `toy` (the toy world's task); `max_tokens` = new tokens an answer may take.
+    `hub` (repository, configuration, split) or `toy` (the toy world's task); `max_tokens` = new tokens of an answer.
     """
 
     name: str

@@ -1,0 +1,104 @@
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from deltakit.errors import InputError, RecipeError
+from deltakit.grade.score import accuracy, grade_file
+
+
+def outputs(path: Path, *rows: Any) -> Path:
+    path.write_text("".join((r if isinstance(r, str) else json.dumps(r)) + "\n" for r in rows))
+    return path
+
+
+RIGHT = {"completion": "#### 5\nThe answer is: 5", "gold": "5"}
+NEAR = {"completion": "The answer is: 4.9", "gold": "5"}
+NONE = {"completion": "Five, I think", "gold": "5"}
+
+
+def test_a_small_file(tmp_path: Path) -> None:
+    result = grade_file(outputs(tmp_path / "o.jsonl", RIGHT, NEAR, NONE, RIGHT), "gsm8k", diff="metamath")
+    assert (result["n"], result["correct"], result["accuracy"]) == (4, 2, 0.5)
+    assert result["no_answer"] == [3]
+    assert result["found_by"] == {"phrase": 3}
+    assert (result["other_grader"], result["other_accuracy"]) == ("metamath", 0.75)
+    assert result["differ"] == [
+        {"line": 2, "gold": "5", "answer": "4.9", "correct": False, "other_answer": "5", "other_correct": True}
+    ]
+    json.dumps(result, allow_nan=False)
+
+
+def test_without_a_second_grader_nothing_is_compared(tmp_path: Path) -> None:
+    assert "differ" not in grade_file(outputs(tmp_path / "o.jsonl", RIGHT), "gsm8k")
+
+
+def test_the_tasks_own_field_is_gold_too(tmp_path: Path) -> None:
+    row = {"question": "q", "answer": "so\n#### 5", "completion": "The answer is: 5"}
+    assert grade_file(outputs(tmp_path / "o.jsonl", row), "gsm8k")["accuracy"] == 1
+
+
+def test_rows_that_cannot_be_graded_are_all_listed_and_nothing_is_scored(tmp_path: Path) -> None:
+    file = outputs(tmp_path / "o.jsonl", RIGHT, {"gold": "5"}, "{", {"completion": "x"}, {"completion": 5, "gold": []})
+    with pytest.raises(InputError, match="4 of 5") as caught:
+        grade_file(file, "gsm8k")
+    assert [d.split(": ")[0] for d in caught.value.details] == [f"o.jsonl:{n}" for n in (2, 3, 4, 5)]
+
+
+def test_wrong_names_are_usage_errors(tmp_path: Path) -> None:
+    file = outputs(tmp_path / "o.jsonl", RIGHT)
+    for given_ in ({"task": "gsm"}, {"grader": "exct"}, {"diff": "mettamath"}):
+        with pytest.raises(RecipeError):
+            grade_file(file, **{"task": "gsm8k", **given_})
+
+
+def test_the_error_bar_is_the_usual_one() -> None:
+    got = accuracy(880, 1319)
+    p = 880 / 1319
+    assert got["stderr"] == pytest.approx(math.sqrt(p * (1 - p) / 1318))
+    assert got["interval"] == pytest.approx([0.641288, 0.692085], abs=1e-6)
+
+
+@pytest.mark.parametrize(("correct", "bounds"), [(0, (0.0, 0.278)), (10, (0.722, 1.0))])
+def test_the_interval_is_honest_at_the_ends(correct: int, bounds: tuple[float, float]) -> None:
+    got = accuracy(correct, 10)
+    assert got["interval"] == pytest.approx(bounds, abs=1e-3)
+    assert got["stderr"] == 0
+
+
+def test_one_item_has_no_standard_error() -> None:
+    assert accuracy(1, 1)["stderr"] is None
+
+
+@given(st.integers(1, 10**6).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n))))
+def test_the_interval_holds_the_share(pair: tuple[int, int]) -> None:
+    got = accuracy(*pair)
+    low, high = got["interval"]
+    assert 0 <= low <= got["accuracy"] + 1e-12
+    assert got["accuracy"] - 1e-12 <= high <= 1
+
+
+@pytest.mark.parametrize(
+    ("size", "grader", "percent"),
+    [("7b", "exact", 66.72), ("70b", "exact", 82.11), ("70b", "metamath", 82.41),
+     ("7b", "exact(extract='hash')", 66.49), ("70b", "exact(extract='hash')", 82.03),
+     ("7b", "exact(extract='last_number')", 66.72), ("70b", "exact(extract='last_number')", 82.11)],
+)  # fmt: skip
+def test_the_real_metamath_outputs(shared_data: Path, size: str, grader: str, percent: float) -> None:
+    result = grade_file(shared_data / "fixtures" / f"gsm8k_metamath_{size}_outputs.jsonl", "gsm8k", grader)
+    assert (result["n"], round(100 * result["accuracy"], 2)) == (1319, percent)
+
+
+def test_the_four_items_that_rounding_wins_are_listed(shared_data: Path) -> None:
+    file = shared_data / "fixtures" / "gsm8k_metamath_70b_outputs.jsonl"
+    differ = grade_file(file, "gsm8k", "metamath", "exact")["differ"]
+    assert [(d["line"], d["gold"], d["answer"], d["other_answer"]) for d in differ] == [
+        (364, "6", "6", "5.857"), (1140, "1", "1", "1.08"), (1177, "2", "2", "2.25"), (1256, "12", "12", "11.5"),
+    ]  # fmt: skip
+    assert all(d["correct"] and not d["other_correct"] for d in differ)
