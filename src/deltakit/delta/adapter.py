@@ -26,6 +26,8 @@ __all__ = ["Adapter", "adapter_delta", "is_adapter", "open_adapter"]
 
 _PAIR = re.compile(r"^base_model\.model\.(?P<module>.+)\.lora_(?P<side>[AB])\.weight$")
 _EMBEDDING = re.compile(r"^base_model\.model\.(?P<module>.+)\.lora_embedding_(?P<side>[AB])$")
+# What peft puts between a module and its own copy of a whole weight (an embedding with LoRA is saved whole, too).
+_WRAPPERS = re.compile(r"\.(modules_to_save(\.default)?|base_layer)(?=\.)")
 _UNSUPPORTED = ("use_dora", "lora_bias", "use_qalora", "megatron_config")
 
 
@@ -92,7 +94,7 @@ def open_adapter(path: str | Path) -> Adapter:
     return Adapter(path, config, open_checkpoint(weights))
 
 
-def adapter_delta(adapter: Adapter, base: TensorMap) -> Delta:
+def adapter_delta(adapter: Adapter, base: TensorMap, *, name: str = "") -> Delta:
     """The adapter over a base: low-rank terms, and whole tensors for `modules_to_save`. Shapes are checked at once."""
     targets = meet(adapter.modules, base.specs)
     by_name = {n: m for m, n in targets.items()}
@@ -101,16 +103,15 @@ def adapter_delta(adapter: Adapter, base: TensorMap) -> Delta:
     if problems:
         raise MismatchError(f"{adapter.path} does not fit the base", remedy="name its true base", details=problems)
 
-    def make(name: str) -> Entry:
-        spec = base.specs[name]
-        if name in saved.specs:
-            return Entry(spec, spec.rows, (Part(1.0, Ref(spec, name, base, saved)),))
-        if name not in by_name:
-            return Entry(spec, spec.rows)
-        return Entry(spec, spec.rows, (Part(1.0, _term(adapter, by_name[name], spec)),))
+    def make(tensor: str) -> Entry:
+        spec = base.specs[tensor]
+        parts = (Part(1.0, Ref(spec, tensor, base, saved)),) if tensor in saved.specs else ()
+        if tensor in by_name:
+            parts += (Part(1.0, _term(adapter, by_name[tensor], spec)),)
+        return Entry(spec, spec.rows, parts)
 
     note = {"adapter": {"r": adapter.config["r"], "alpha": adapter.config["lora_alpha"]}}
-    lineage = Lineage(fingerprint(base), fingerprint(adapter.weights), "", note)
+    lineage = Lineage(fingerprint(base), fingerprint(adapter.weights), name, note)
     return Delta(Entries(base.specs, make), (), lineage)
 
 
@@ -139,16 +140,12 @@ def _misfit(adapter: Adapter, module: str, spec: TensorSpec) -> str:
 
 
 def _saved(adapter: Adapter, base: TensorMap) -> Mapped:
-    """The tensors of `modules_to_save`, under the base's names. Anything else in the file is an error."""
+    """The tensors saved whole, under the base's names. Anything else in the file is an error."""
     found, lost = {}, []
     for name in adapter.weights.specs:
         if _match(name):
             continue
-        plain = (
-            name.removeprefix("base_model.model.")
-            .replace(".modules_to_save.default", "")
-            .replace(".modules_to_save", "")
-        )
+        plain = _WRAPPERS.sub("", name.removeprefix("base_model.model."))
         if plain in base.specs and base.specs[plain].shape == adapter.weights.specs[name].shape:
             found[plain] = name
         else:

@@ -31,6 +31,18 @@ class Applied:
         base: Sidecar = getattr(self.base, "sidecar", Sidecar({}))
         return Sidecar({**base.files, **self.delta.sidecar.files})
 
+    @property
+    def order(self) -> tuple[str, ...]:
+        """The order of pulling: as the base lies on disk, what it lacks at the end."""
+        first = [n for n in getattr(self.base, "order", ()) if n in self.specs]
+        return (*first, *sorted(self.specs.keys() - set(first)))
+
+    def prefetch(self, name: str) -> None:
+        """Pass the hint on to the base."""
+        ahead = getattr(self.base, "prefetch", None)
+        if ahead is not None and name in self.base.specs:
+            ahead(name)
+
     def buffer(self, name: str, lo: int = 0, hi: int | None = None) -> memoryview:
         """Rows lo..hi in the tuned dtype."""
         entry = self.delta.entries[name]

@@ -53,6 +53,7 @@ class Archive:
     index: Mapping[str, Any]
     places: Mapping[str, tuple[int, int]]  # tensor name -> (start, stop) in the file
     files: Mapping[str, tuple[int, int]]  # sidecar name -> (start, stop)
+    specs: Mapping[str, TensorSpec]
 
     def blob(self, name: str) -> memoryview:
         """The payload bytes of one tensor, verified."""
@@ -76,8 +77,7 @@ class Archive:
 
     def entry(self, name: str) -> Entry:
         """One tensor's terms."""
-        item = self.index["tensors"][name]
-        spec = _spec(item)
+        item, spec = self.index["tensors"][name], self.specs[name]
         shared = int(item.get("h", spec.rows))
         blob, at = self.blob(name), 0
         parts = []
@@ -122,22 +122,22 @@ def open_archive(path: str | Path) -> Archive:
         data = memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) if size else b"")
     index, start = _index(path, data)
     try:
+        specs = {n: _spec(index["tensors"][n]) for n in sorted(index["tensors"])}
         places, at = _places({n: sum(p[-1] for p in _payloads(t)) for n, t in index["tensors"].items()}, start)
         files, at = _places({n: int(f[0]) for n, f in index.get("files", {}).items()}, at)
     except (KeyError, TypeError, ValueError, AttributeError) as wrong:
         raise CheckpointError(f"{path}: the index is malformed ({wrong!r})", remedy=_FETCH) from wrong
     _check_size(path, len(data), at, {**places, **files})
-    return Archive(path, data, index, places, files)
+    return Archive(path, data, index, places, files, specs)
 
 
 def open_delta(path: str | Path) -> Delta:
     """A delta file as a Delta; its terms are read when they are asked for. Bind it to its base for numbers."""
     archive = open_archive(path)
     made = archive.index
-    specs = {n: _spec(t) for n, t in made["tensors"].items()}
     line = made.get("lineage", {})
     lineage = Lineage(line.get("base", ""), line.get("tuned", ""), line.get("name", ""), line.get("note", {}))
-    return Delta(Entries(specs, archive.entry), tuple(made.get("missing", ())), lineage, archive.sidecar())
+    return Delta(Entries(archive.specs, archive.entry), tuple(made.get("missing", ())), lineage, archive.sidecar())
 
 
 def pack_header(index: Mapping[str, Any]) -> bytes:
@@ -227,6 +227,8 @@ def _check_size(path: Path, size: int, want: int, places: Mapping[str, tuple[int
 
 def _spec(item: Mapping[str, Any]) -> TensorSpec:
     shape = tuple(int(n) for n in item["s"])
-    if any(n < 0 for n in shape) or len(shape) > 8 or item["d"] not in ITEMSIZE:
+    rows = shape[0] if shape else 1
+    sane = all(n >= 0 for n in shape) and len(shape) <= 8 and 0 <= int(item.get("h", rows)) <= rows
+    if not sane or item["d"] not in ITEMSIZE:
         raise CheckpointError(f"a tensor has the impossible spec {item['s']} {item['d']}", remedy=_FETCH)
     return TensorSpec(shape, item["d"])

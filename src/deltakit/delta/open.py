@@ -24,7 +24,7 @@ __all__ = ["RECIPE_OPENER", "Model", "Operand", "open_as_delta", "open_model", "
 # Rooms above this one open what lies above it: "module:function" taking the path and giving a Model.
 RECIPE_OPENER = "deltakit.merge.open:open_recipe"
 
-_OPERATOR = re.compile(r"\s+([+-])\s+")
+_OPERATOR = re.compile(r"\s+([+-])(?:\s+|$)")
 _SCALED = re.compile(r"^(?P<coef>[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)\s*\*\s*(?P<name>\S.*)$")
 
 
@@ -51,11 +51,11 @@ def parse_expression(text: str) -> tuple[str, tuple[Operand, ...]]:
     """("BASE", operands) of "BASE + c*D - E"; operators stand between spaces, so that paths may hold + and -."""
     if Path(text).exists():
         return text, ()
-    first, *rest = _OPERATOR.split(text.strip())
+    first, *rest = _OPERATOR.split(text)
     operands = tuple(_operand(sign, name, text) for sign, name in zip(rest[::2], rest[1::2], strict=True))
-    if not first or _SCALED.match(first):
+    if not first.strip() or _SCALED.match(first):
         raise RecipeError(f"{text!r}: an expression begins with its base", remedy='write "BASE + 0.6*DELTA"')
-    return first, operands
+    return first.strip(), operands
 
 
 def _operand(sign: str, text: str, whole: str) -> Operand:

@@ -1,0 +1,127 @@
+"""Every way to name a model."""
+
+from __future__ import annotations
+
+import pytest
+
+from deltakit.checkpoint.fingerprint import fingerprint
+from deltakit.checkpoint.open import open_checkpoint
+from deltakit.delta import open as opener
+from deltakit.delta.applied import Applied
+from deltakit.delta.difference import difference
+from deltakit.delta.expression import Lineage, add, scale
+from deltakit.delta.extract import extract
+from deltakit.delta.open import Model, Operand, open_as_delta, open_model, parse_expression
+from deltakit.delta.write import write_sum
+from deltakit.errors import MismatchError, RecipeError
+from support.models import tiny_tuned
+from support.tensors import whole
+
+
+@pytest.fixture(scope="module")
+def family(tiny_base, tmp_path_factory):
+    """(base, math folder, chat folder, math delta)."""
+    folder = tmp_path_factory.mktemp("family")
+    math, chat = tiny_tuned(tiny_base, folder / "math", seed=2), tiny_tuned(tiny_base, folder / "chat", seed=4)
+    extract(str(tiny_base), str(math), folder / "math.delta")
+    return tiny_base, math, chat, folder / "math.delta"
+
+
+@pytest.mark.parametrize(
+    ("text", "first", "operands"),
+    [
+        ("base", "base", ()),
+        ("org/base@main", "org/base@main", ()),
+        ("b + 0.6*m + 0.4*c", "b", (Operand(0.6, "m"), Operand(0.4, "c"))),
+        ("b - m", "b", (Operand(-1.0, "m"),)),
+        ("b + .5 * my-model+lora - 1e-1*x", "b", (Operand(0.5, "my-model+lora"), Operand(-0.1, "x"))),
+        ("b - -2*m", "b", (Operand(2.0, "m"),)),
+    ],
+)
+def test_expressions(text, first, operands):
+    assert parse_expression(text) == (first, operands)
+
+
+@pytest.mark.parametrize("text", ["b + ", " + m", "0.5*b + m", "b + x*m", "b + 0.6*"])
+def test_bad_expressions_are_usage_errors(text):
+    with pytest.raises(RecipeError):
+        parse_expression(text)
+
+
+def test_a_path_that_looks_like_an_expression_is_a_path(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "a + b").mkdir()
+    assert parse_expression("a + b") == ("a + b", ())
+
+
+def test_a_checkpoint_alone(family):
+    model = open_model(str(family[1]))
+    assert whole(model.tensors) == whole(open_checkpoint(family[1]))
+    assert model.base is None
+    assert model.sidecar.config is not None
+
+
+def test_a_delta_is_the_difference_of_its_checkpoint(family):
+    base, math, chat, delta = family
+    by_delta = open_model(f"{base} + 0.6*{delta} + 0.4*{chat}")
+    by_folder = open_model(f"{base} + 0.6*{math} + 0.4*{chat}")
+    assert whole(by_delta.tensors) == whole(by_folder.tensors)
+    assert whole(open_model(f"{base} + {delta}").tensors) == whole(open_checkpoint(math))
+    assert by_delta.base is not None
+    assert by_delta.delta is not None
+
+
+def test_subtraction_undoes_addition(family):
+    base, math, *_ = family
+    opened = open_checkpoint(base)
+    delta = difference(opened, open_checkpoint(math))
+    model = Applied(opened, add([delta, scale(delta, -1.0)]))
+    assert whole(model) == whole(opened)
+
+
+def test_a_delta_alone_is_no_model(family):
+    with pytest.raises(MismatchError, match="alone is no model") as wrong:
+        open_model(str(family[3]))
+    assert f"BASE + {family[3]}" in wrong.value.remedy
+
+
+def test_an_expression_begins_with_a_base(family):
+    with pytest.raises(RecipeError, match="no checkpoint"):
+        open_model(f"{family[3]} + {family[1]}")
+
+
+def test_a_delta_over_another_base_is_refused(family):
+    with pytest.raises(MismatchError, match="another base"):
+        open_model(f"{family[2]} + {family[3]}")
+
+
+def test_a_stored_expression_opens_what_it_names(family, tmp_path):
+    base, math, chat, delta = family
+    opened = open_checkpoint(base)
+    parts = [
+        {"coef": 0.6, "of": str(delta), "tuned": fingerprint(open_checkpoint(math))},
+        {"coef": 0.4, "of": str(chat)},
+    ]
+    write_sum(tmp_path / "merged.delta", parts, Lineage(base=fingerprint(opened)))
+    stored = open_model(f"{base} + {tmp_path / 'merged.delta'}")
+    assert whole(stored.tensors) == whole(open_model(f"{base} + 0.6*{math} + 0.4*{chat}").tensors)
+
+
+def test_a_stored_expression_whose_source_changed_says_so(family, tmp_path):
+    base, _, chat, _ = family
+    write_sum(tmp_path / "m.delta", [{"coef": 1.0, "of": str(chat), "tuned": "sha256:other"}], Lineage())
+    with pytest.raises(MismatchError, match="has changed"):
+        open_as_delta(str(tmp_path / "m.delta"), open_checkpoint(base))
+    write_sum(tmp_path / "n.delta", [{"coef": 1.0, "of": "gone.delta"}], Lineage())
+    with pytest.raises(Exception, match="gone.delta"):
+        open_as_delta(str(tmp_path / "n.delta"), open_checkpoint(base))
+
+
+def test_recipes_are_opened_by_the_room_above(family, tmp_path, monkeypatch):
+    recipe = tmp_path / "merge.yaml"
+    recipe.write_text("deltakit: 1\n")
+    math = open_checkpoint(family[1])
+    monkeypatch.setattr(opener, "_opener", lambda: lambda path: Model(math, math.sidecar, str(path)))
+    assert open_model(str(recipe)).source == str(recipe)
+    delta = open_as_delta(str(recipe), open_checkpoint(family[0]))
+    assert delta.lineage.tuned == fingerprint(math)

@@ -1,0 +1,59 @@
+"""Statistics against their definitions."""
+
+import numpy as np
+import pytest
+
+from deltakit.delta.difference import difference
+from deltakit.delta.statistics import agreement, bytes_by_kind, delta_statistics, spectrum, summary
+from deltakit.errors import MismatchError
+from support.tensors import bits, memory, normal, pair, tensor
+
+
+def test_norms_changes_and_largest():
+    base = memory({"w": tensor([[3.0, 4.0], [0.0, 0.0]], "F32"), "i": bits([1], "I64")})
+    tuned = memory({"w": tensor([[3.0, 4.0], [0.0, 2.0]], "F32"), "i": bits([1], "I64")})
+    (row,) = delta_statistics(base, difference(base, tuned))
+    assert (row.norm, row.base_norm, row.relative) == (2.0, 5.0, 0.4)
+    assert (row.changed, row.largest, row.added_rows, row.nonfinite) == (0.25, 2.0, 0, 0)
+    assert row.as_dict()["name"] == "w"
+    total = summary([row, row])
+    assert total["norm"] == pytest.approx(np.sqrt(8))
+    assert total["changed"] == 0.25
+    assert summary([])["relative"] == 0.0
+
+
+def test_nonfinite_differences_are_counted_and_do_not_drown_the_rest():
+    base, tuned = memory({"w": tensor([1.0, 1.0, 1.0])}), memory({"w": tensor([np.nan, np.inf, 2.0])})
+    (row,) = delta_statistics(base, difference(base, tuned))
+    assert (row.nonfinite, row.largest) == (2, 1.0)
+
+
+def test_added_rows_are_counted_apart():
+    base, tuned = memory({"w": tensor(normal((3, 2), 0))}), memory({"w": tensor(normal((5, 2), 0))})
+    (row,) = delta_statistics(base, difference(base, tuned))
+    assert (row.added_rows, row.elements) == (2, 6)
+
+
+def test_agreement_of_task_vectors():
+    base = memory({"w": tensor([0.0, 0.0, 0.0, 0.0], "F32")})
+    a = difference(base, memory({"w": tensor([1.0, 1.0, -1.0, 0.0], "F32")}))
+    b = difference(base, memory({"w": tensor([1.0, -1.0, -1.0, 5.0], "F32")}))
+    found = agreement(a, b)
+    assert found["both_nonzero"] == 3
+    assert found["sign_agreement"] == pytest.approx(2 / 3)
+    assert found["cosine"] == pytest.approx(1 / np.sqrt(3 * 28))
+    assert agreement(a, a)["cosine"] == pytest.approx(1.0)
+
+
+def test_agreement_needs_equal_shapes():
+    first, second = memory({"w": tensor(normal((3, 2), 0))}), memory({"w": tensor(normal((3, 4), 0))})
+    with pytest.raises(MismatchError):
+        agreement(difference(first, first), difference(second, second))
+
+
+def test_spectrum_and_bytes():
+    base, tuned = pair("F32")
+    delta = difference(base, tuned)
+    want = np.linalg.svd(delta.rows("a.weight", 0, 12), compute_uv=False)
+    np.testing.assert_allclose(spectrum(delta, "a.weight"), want, rtol=1e-5)
+    assert bytes_by_kind(delta) == {"ref": 0}
