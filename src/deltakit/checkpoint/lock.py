@@ -34,8 +34,12 @@ class Lock:
                 break
             disk.close(fd)  # the former holder removed the file between our open and our lock
         self._fd = fd
-        disk.set_size(fd, 0, self.path)
-        disk.pwrite(fd, f"{os.getpid()}\n".encode(), 0, self.path)
+        try:
+            disk.set_size(fd, 0, self.path)
+            disk.pwrite(fd, f"{os.getpid()}\n".encode(), 0, self.path)
+        except BaseException:
+            self.release()
+            raise
 
     def release(self) -> None:
         """Remove and unlock; harmless when it is not held."""

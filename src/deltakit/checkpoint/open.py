@@ -18,6 +18,7 @@ from deltakit.tensors import TensorSpec
 __all__ = ["Checkpoint", "open_checkpoint"]
 
 _RESIDENT = 64 << 20  # bytes handed out before the mapped pages are let go
+_AROUND = 128 << 10  # bytes that the system may map around a small read
 _INDEX = ".safetensors.index.json"
 _PICKLES = ("*.bin", "*.pt", "*.pth", "*.ckpt", "*.pkl")
 
@@ -92,7 +93,7 @@ class Checkpoint:
         # Mapped pages count as resident memory until they are let go, so a walk over a large model
         # would look as if the model were loaded. Pages in use come back from the page cache.
         with self._lock:
-            self._handed += nbytes
+            self._handed += nbytes + _AROUND
             full = self._handed > _RESIDENT
             self._handed = nbytes if full else self._handed
         if full:

@@ -137,7 +137,9 @@ class Staging:
 def resolved(out: str | Path) -> Path:
     """The output as an absolute path, symlinks followed. RecipeError for what can be no path."""
     try:
-        return Path(out).resolve()
+        path = Path(out).resolve()
+        path.exists()  # a name too long for the file system shows here
+        return path
     except (OSError, RuntimeError, ValueError) as error:
         raise RecipeError(f"output {str(out)!r} is no usable path: {error}", remedy="choose another output") from None
 

@@ -88,7 +88,6 @@ def plan_checkpoint(
 ) -> dict[str, Any]:
     """The plan of `write_checkpoint` without the pull, JSON-able; raises what the writing would raise before it."""
     job = _job(source, out, sidecar or Sidecar(), manifest or {}, max_shard_bytes, order, inputs, allow_nonfinite)
-    check_apart(job.out, job.paths)
     check_output(job.out, overwrite)
     return {
         "output": str(job.out),
@@ -123,8 +122,6 @@ def write_checkpoint(
     Errors: InputError (output in the way, input changed, non-finite values), ResourceError (disk).
     """
     job = _job(source, out, sidecar, manifest, max_shard_bytes, order, inputs, allow_nonfinite)
-    check_apart(job.out, job.paths)
-    check_output(job.out, overwrite)
     disk.require_space(job.out.parent, _needed(job))
     with Staging(job.out, job.plan, overwrite, inputs=job.paths) as staging:
         done = _finished(job, staging)
@@ -156,7 +153,11 @@ def _job(
     pulls = tuple(order if order is not None else getattr(source, "order", sorted(source.specs)))
     if sorted(pulls) != sorted(source.specs):
         raise MismatchError("the order of pulling does not name every tensor exactly once")
-    return _Job(source, resolved(out), layout, sidecar, manifest, pulls, (*own, *inputs), allow_nonfinite)
+    job = _Job(source, resolved(out), layout, sidecar, manifest, pulls, (*own, *inputs), allow_nonfinite)
+    check_apart(job.out, job.paths)
+    if job.out.exists() and not job.out.is_dir():
+        raise InputError(f"output {job.out} is a file", remedy="a checkpoint is a folder; choose another output")
+    return job
 
 
 def _needed(job: _Job) -> int:
