@@ -1,0 +1,66 @@
+"""What a codec is: it turns one matrix of a delta into one packed term within a number of bytes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar, Protocol
+
+from deltakit.delta.site import Site
+from deltakit.delta.terms.base import Float32, Term
+from deltakit.registry import Registry
+from deltakit.tensors import TensorSpec
+
+__all__ = ["CODECS", "Codec", "Context", "parse_codec"]
+
+CODECS = Registry(
+    "codec",
+    {
+        "lowrank": "deltakit.compress.lowrank:Lowrank",
+        "sign": "deltakit.compress.sign:SignCodec",
+        "svd_mixed": "deltakit.compress.svd_mixed:SvdMixed",
+    },
+    group="deltakit.codecs",
+)
+
+
+@dataclass(frozen=True)
+class Context:
+    """All that a codec may know besides the numbers: where they live, the spec of the term to make, the payload bytes
+    it may take (None: what its own parameters say), the base's rows and the inputs' Hessian where they are known."""
+
+    site: Site
+    spec: TensorSpec
+    budget: int | None = None
+    base: Float32 | None = None
+    hessian: Float32 | None = None
+
+
+class Codec(Protocol):
+    """A frozen dataclass with JSON-able fields. The matrix of a tensor is the view of `matrix_shape`."""
+
+    name: ClassVar[str]
+
+    @property
+    def fixed(self) -> bool:
+        """True when its parameters alone decide the size, so that it cannot follow a budget."""
+        ...
+
+    def least(self, spec: TensorSpec) -> int:
+        """The fewest payload bytes in which it stores any such tensor at all."""
+        ...
+
+    def nbytes(self, spec: TensorSpec, budget: int | None) -> int:
+        """Payload bytes for a delta without structure (a low rank or zeros may take fewer). A budget under `least`
+        counts as `least`."""
+        ...
+
+    def encode(self, rows: Float32, ctx: Context) -> Term:
+        """The term for the matrix `rows` (rows, columns), finite; at most nbytes(ctx.spec, ctx.budget)."""
+        ...
+
+
+def parse_codec(text: str) -> Codec:
+    """A codec from "sign" or "svd_mixed(bands='8:2,3:32,2:968')"."""
+    made: Any = CODECS.parse(text)
+    codec: Codec = made
+    return codec
