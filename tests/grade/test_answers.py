@@ -108,6 +108,7 @@ def test_an_unknown_rule_suggests() -> None:
 
 @given(st.text(alphabet="The answer is:#\\boxed{}$\n 18.,-/x"), st.sampled_from(["marked", *EXTRACTORS]))
 def test_no_text_breaks_a_rule(text: str, how: str) -> None:
-    for form in ("number", "math", "text"):
-        found = extract(text, how, form)  # type: ignore[arg-type]
+    forms: tuple[Form, ...] = ("number", "math", "text")
+    for form in forms:
+        found = extract(text, how, form)
         assert found is None or found.text

@@ -17,7 +17,7 @@ ENDLESS = "10^{10^{10^{10}}}"
 SQUARE = ("(x+1)^2", "x^2+2x+1")
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def worker() -> Iterator[Worker]:
     made = Worker()
     yield made
@@ -59,7 +59,8 @@ def test_close_leaves_no_process_behind() -> None:
     worker.close()
 
 
-def test_an_answer_too_long_to_be_one_is_not_parsed(worker: Worker) -> None:
+def test_an_answer_too_long_to_be_one_is_not_parsed() -> None:
+    worker = Worker()
     assert worker.same("x" * (LONGEST + 1), "y") == Compared(False, "too long")
     assert worker._process is None
 
@@ -70,12 +71,10 @@ def test_no_text_stops_the_service(worker: Worker, text: str) -> None:
     assert worker.same(*SQUARE, 20) == Compared(True, "")
 
 
-def test_a_process_that_does_not_start_is_an_error_with_a_remedy(
-    worker: Worker, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_process_that_does_not_start_is_an_error_with_a_remedy(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "executable", "/bin/false")
     with pytest.raises(InputError, match="does not start") as caught:
-        worker.same("x", "y")
+        Worker().same("x", "y")
     assert "math-verify" in caught.value.remedy
 
 

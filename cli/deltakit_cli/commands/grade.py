@@ -37,22 +37,25 @@ def command(file: Path, task: str, grader: str, diff: str | None, no_diff: bool,
 
 
 def _human(result: Mapping[str, Any]) -> None:
-    out = console()
-    low, high = result["interval"]
-    spread = "" if result["stderr"] is None else f" ± {100 * result['stderr']:.2f}"
-    out.print(f"{result['task']}  {result['file']}  grader {result['grader']}")
-    out.print(
-        f"accuracy {100 * result['accuracy']:.2f} %{spread} (standard error), "
-        f"95 % interval {100 * low:.2f} to {100 * high:.2f}, {result['correct']} of {result['n']}"
-    )
+    print(f"{result['task']}  {result['file']}  grader {result['grader']}")
+    print(_accuracy(result))
     found = ", ".join(f"{how} {n}" for how, n in result["found_by"].items())
-    out.print(f"answers found by: {found or 'none'}")
+    print(f"answers found by: {found or 'none'}")
     if result["no_answer"]:
-        out.print(f"no answer found: {len(result['no_answer'])}, lines {_some(result['no_answer'])}")
+        print(f"no answer found: {len(result['no_answer'])}, lines {_some(result['no_answer'])}")
     for note, n in result["notes"].items():
-        out.print(f"{note}: {n}")
+        print(f"{note}: {n}")
     if "differ" in result:
         _differences(result)
+
+
+def _accuracy(result: Mapping[str, Any]) -> str:
+    low, high = result["interval"]
+    spread = "" if result["stderr"] is None else f" ± {100 * result['stderr']:.2f} (standard error)"
+    return (
+        f"accuracy {100 * result['accuracy']:.2f} %{spread}, "
+        f"95 % interval {100 * low:.2f} to {100 * high:.2f}, {result['correct']} of {result['n']}"
+    )
 
 
 def _some(lines: list[int], most: int = 20) -> str:
@@ -61,15 +64,24 @@ def _some(lines: list[int], most: int = 20) -> str:
 
 
 def _differences(result: Mapping[str, Any]) -> None:
+    from rich.markup import escape
+
     one, other, items = result["grader"], result["other_grader"], result["differ"]
-    console().print(f"\n{other}: {100 * result['other_accuracy']:.2f} %; {len(items)} judged differently")
+    print(f"\n{other}: {100 * result['other_accuracy']:.2f} %; {len(items)} judged differently")
     if items:
         rows = [
-            [i["line"], i["gold"], _judged(i["answer"], i["correct"]), _judged(i["other_answer"], i["other_correct"])]
+            [
+                i["line"],
+                escape(i["gold"]),
+                _judged(i["answer"], i["correct"]),
+                _judged(i["other_answer"], i["other_correct"]),
+            ]
             for i in items
         ]
         console().print(table(["line", "gold", one, other], rows))
 
 
 def _judged(answer: str | None, correct: bool) -> str:
-    return f"{'none' if answer is None else answer} ({'right' if correct else 'wrong'})"
+    from rich.markup import escape
+
+    return f"{'none' if answer is None else escape(answer)} ({'right' if correct else 'wrong'})"

@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -74,9 +75,13 @@ def _ours(short: str, metadata: dict[str, Any]) -> Any:
 
 
 def _stock(name: str) -> dict[str, Any]:
+    ours = task_names()
+    if name.startswith(PREFIX):
+        raise RecipeError(f"unknown task {name!r}", remedy=did_you_mean(name.removeprefix(PREFIX), ours))
     manager = task_manager(stock=True)
     if name not in manager.all_tasks:
-        raise RecipeError(f"unknown task {name!r}", remedy=did_you_mean(name, task_names() + manager.all_tasks))
+        near = get_close_matches(name, [*ours, *manager.all_tasks], n=1, cutoff=0.5)
+        raise RecipeError(f"unknown task {name!r}", remedy=did_you_mean(name, near or ours))
     loaded: dict[str, Any] = manager.load([name])["tasks"]
     return loaded
 
