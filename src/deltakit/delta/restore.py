@@ -77,11 +77,9 @@ def _unchanged(model: Model, base: Checkpoint) -> bool:
 
 
 def _manifest(base: Checkpoint, delta: str, model: Model) -> dict[str, Any]:
-    lineage = model.delta.lineage if model.delta else None
+    lineage = model.delta.lineage if model.delta else Lineage()
     inputs = [
         describe_input(base.source, fingerprint(base), role="base"),
-        describe_input(
-            delta, lineage.tuned if lineage else "", role="delta", note=dict(lineage.note) if lineage else {}
-        ),
+        describe_input(delta, lineage.tuned, role="delta", note=dict(lineage.note)),
     ]
     return make_manifest("apply", inputs=inputs)

@@ -1,0 +1,99 @@
+"""Everything that has a name: the registries, the tasks, the recipes; listed and explained."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from deltakit.errors import RecipeError
+from deltakit.registry import Registry, did_you_mean
+
+__all__ = ["KINDS", "explained", "listing", "recipes_folder"]
+
+_REGISTRIES = {
+    "methods": "deltakit.merge:METHODS",
+    "primitives": "deltakit.sparsify:TRANSFORMS",
+    "codecs": "deltakit.compress.codec:CODECS",
+}
+
+
+def recipes_folder() -> Path:
+    """The shipped recipes if the package has them, else the checkout's."""
+    import deltakit
+
+    here = Path(deltakit.__file__).resolve().parent
+    shipped = here / "recipes"
+    return shipped if shipped.is_dir() else here.parent.parent / "recipes"
+
+
+def _registry(kind: str) -> Registry:
+    module, _, name = _REGISTRIES[kind].partition(":")
+    found: Registry = getattr(importlib.import_module(module), name)
+    return found
+
+
+def _registered(kind: str) -> list[dict[str, str]]:
+    registry = _registry(kind)
+    return [{"name": n, "summary": registry.summary(n)} for n in registry.names()]
+
+
+def _tasks() -> list[dict[str, str]]:
+    from deltakit_eval.tasks import FOLDER, PREFIX, task_names
+
+    return [{"name": n, "summary": _about(FOLDER / f"{PREFIX}{n}.yaml")} for n in task_names()]
+
+
+def _recipes() -> list[dict[str, str]]:
+    folder = recipes_folder()
+    paths = sorted(p for p in folder.rglob("*.yaml"))
+    return [{"name": str(p.relative_to(folder).with_suffix("")), "summary": _about(p)} for p in paths]
+
+
+def _about(path: Path) -> str:
+    """The first comment of a YAML file that is not a command."""
+    lines = [line.lstrip("# ").strip() for line in path.read_text().splitlines() if line.startswith("#")]
+    return next((line for line in lines if line and "deltakit " not in line), "")
+
+
+KINDS: dict[str, Callable[[], list[dict[str, str]]]] = {
+    "methods": lambda: _registered("methods"),
+    "primitives": lambda: _registered("primitives"),
+    "codecs": lambda: _registered("codecs"),
+    "tasks": _tasks,
+    "recipes": _recipes,
+}
+
+
+def listing(kind: str) -> list[dict[str, str]]:
+    """Names and one-line summaries of one kind, sorted."""
+    return KINDS[kind]()
+
+
+def explained(name: str) -> dict[str, Any]:
+    """Docstring and parameters of whatever has that name; RecipeError with a suggestion if nothing has."""
+    for kind in _REGISTRIES:
+        registry = _registry(kind)
+        if name in registry.names():
+            return {"name": name, "kind": registry.kind, **_about_factory(registry, name)}
+    others = {i["name"]: (kind, i["summary"]) for kind in ("tasks", "recipes") for i in listing(kind)}
+    if name in others:
+        kind, text = others[name]
+        return {"name": name, "kind": kind.removesuffix("s"), "text": text, "parameters": []}
+    known = [n for kind in _REGISTRIES for n in _registry(kind).names()]
+    raise RecipeError(f"nothing is called {name!r}", remedy=did_you_mean(name, [*known, *others]))
+
+
+def _about_factory(registry: Registry, name: str) -> dict[str, Any]:
+    factory = registry.factory(name)
+    parameters = [
+        {
+            "name": p.name,
+            "type": p.annotation if isinstance(p.annotation, str) else getattr(p.annotation, "__name__", ""),
+            "default": "required" if p.default is p.empty else repr(p.default),
+        }
+        for p in registry.parameters(name).values()
+    ]
+    return {"text": inspect.getdoc(factory) or "", "parameters": parameters}

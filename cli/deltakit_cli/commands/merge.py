@@ -1,0 +1,91 @@
+"""deltakit merge: models into one, by a recipe or by options."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+
+from deltakit_cli.options import dry_run_option, example, format_option, output_option, overwrite_option, set_option
+from deltakit_cli.output import console, emit, table
+from deltakit_cli.progress import progress
+
+
+@click.command(
+    epilog=example(
+        "deltakit merge recipes/merge/task_arithmetic.yaml -o merged\n"
+        "deltakit merge --base models/base --model models/math:0.6 --model models/chat:0.4 -o merged\n"
+        "deltakit merge --base models/base --model math=models/math:0.5 --model chat=models/chat:0.5 "
+        "--method dare_ties --density 0.2 -o merged"
+    )
+)
+@click.argument("recipe", required=False, type=click.Path(path_type=Path))
+@output_option(help="The model folder to write; a path that ends in .delta becomes a delta file.")
+@click.option("--base", help="The parent of the models.")
+@click.option("--model", "models", multiple=True, metavar="[NAME=]MODEL[:WEIGHT]", help="A model to merge; repeat it.")
+@click.option("--method", help="See `deltakit ls methods`.  [default: task_arithmetic]")
+@click.option("--density", type=float, help="Share of each delta that is kept (dare_*, ties).")
+@click.option("--trim-density", type=float, help="Share that dare_ties trims to behind dropping.  [default: 0.2]")
+@click.option("--lambda", "scale", type=float, help="Factor of the merged delta.  [default: 1]")
+@click.option("--t", type=float, help="Place between the two models of slerp.")
+@click.option("--seed", type=int, help="Keys random masks.  [default: 42]")
+@click.option("--vocabulary", help="Rows the base lacks: `base` drops them, a model's name keeps that model's.")
+@click.option("--dtype", help="Of the result.  [default: the models' own]")
+@set_option
+@dry_run_option
+@overwrite_option
+@format_option
+def command(
+    recipe: Path | None,
+    output: Path,
+    models: Sequence[str],
+    overrides: Sequence[str],
+    dry_run: bool,
+    overwrite: bool,
+    fmt: str,
+    **options: Any,
+) -> None:
+    """Merge models into one.
+
+    RECIPE is a YAML file; without one the merge is described by --base and --model. Both give the same result. A linear
+    merge written to a .delta file is an expression of a few kilobytes over the models named.
+    """
+    from deltakit.merge.quick import read_merge
+    from deltakit.merge.write import merge, plan_output
+
+    given = {key: value for key, value in options.items() if value is not None}
+    if "scale" in given:
+        given["lambda"] = given.pop("scale")
+    made = read_merge(recipe, models, given, overrides)
+    if dry_run:
+        emit(plan_output(made, output, overwrite=overwrite), _plan, fmt)
+        return
+    done = merge(made, output, overwrite=overwrite, progress=progress(fmt))
+    result = {
+        "output": str(done.path), "kind": done.kind, "bytes": done.nbytes, "notes": list(done.notes),
+        "removed_from_config": list(done.removed), "fingerprint": done.fingerprint, "resumed": done.resumed,
+    }  # fmt: skip
+    emit(result, _done, fmt)
+
+
+def _plan(plan: Mapping[str, Any]) -> None:
+    out = console()
+    out.print(f"would write the {plan['kind']} {plan['output']} by {plan['method']}: {plan['bytes']:,} bytes")
+    out.print(f"free disk {plan['free']:,} bytes")
+    rows = [[n, str(t["shape"]), t["dtype"], t["bytes"], t["action"]] for n, t in plan["tensors"].items()]
+    out.print(table(["tensor", "shape", "dtype", "bytes", "action"], rows))
+    _notes(plan)
+
+
+def _done(result: Mapping[str, Any]) -> None:
+    console().print(f"wrote the {result['kind']} {result['output']}: {result['bytes']:,} bytes")
+    _notes(result)
+
+
+def _notes(result: Mapping[str, Any]) -> None:
+    for note in result["notes"]:
+        console().print(note)
+    if result["removed_from_config"]:
+        console().print(f"removed from the configuration: {', '.join(result['removed_from_config'])}")
