@@ -36,7 +36,10 @@ class DeltakitLM(TemplateLM):  # type: ignore[misc]
     def create_from_arg_obj(
         cls, arg_dict: dict[str, Any], additional_config: dict[str, Any] | None = None
     ) -> DeltakitLM:
-        """For lm-eval's own command line: model_args pretrained=MODEL, and dtype, batch_tokens, max_rows, seed."""
+        """For lm-eval's own command line: model_args pretrained=MODEL, and dtype, batch_tokens, max_rows, seed.
+
+        Its batch_size has no meaning here (rows are planned by length), and its default device "cuda:0" means auto.
+        """
         from deltakit.delta.open import open_model
 
         given = {**(additional_config or {}), **arg_dict}
@@ -46,7 +49,7 @@ class DeltakitLM(TemplateLM):  # type: ignore[misc]
         if "pretrained" not in given:
             raise RecipeError("model_args: pretrained=MODEL is missing", remedy='e.g. pretrained="BASE + 0.6*DELTA"')
         host = Host(
-            device=str(given.get("device") or "auto"),
+            device="auto" if given.get("device") in (None, "cuda:0") else str(given["device"]),
             dtype=str(given.get("dtype", "auto")),
             batch_tokens=int(given.get("batch_tokens", 0)),
             max_rows=int(given.get("max_rows", 0)),

@@ -8,7 +8,7 @@ from typing import Any
 
 from deltakit_eval.tasks import PREFIX, headline, task_names
 
-__all__ = ["plain", "rows", "short_name", "task_result"]
+__all__ = ["plain", "rows", "short_name", "summary", "task_result"]
 
 
 def short_name(task: str) -> str:
@@ -98,3 +98,13 @@ def _samples(found: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
         scores = {metric: plain(row[metric]) for metric in row["metrics"]}
         sample["filters"][row["filter"]] = {"answer": plain(row["filtered_resps"]), **scores}
     return [out[i] for i in sorted(out)]
+
+
+def summary(result: Mapping[str, Any]) -> dict[str, Any]:
+    """A result without samples and task configurations: what a screen holds."""
+    models = [
+        {**m, "tasks": {n: {k: v for k, v in t.items() if k != "samples"} for n, t in m["tasks"].items()}}
+        for m in result["models"]
+    ]
+    tasks = {n: {k: v for k, v in t.items() if k != "config"} for n, t in result["tasks"].items()}
+    return {**result, "models": models, "tasks": tasks}

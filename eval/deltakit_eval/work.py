@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -17,6 +19,7 @@ from deltakit_eval.tasks import load_tasks
 __all__ = ["LOSS", "Settings", "Work", "prepare"]
 
 LOSS = "held-out loss"
+_ADDRESS = re.compile(r" at 0x[0-9a-f]+")
 
 
 @dataclass(frozen=True)
@@ -75,13 +78,19 @@ class Work:
         found: dict[str, Any] = {}
         for name, task in self.tasks.items():
             documents = plain(self.documents(name))
-            config = {k: v for k, v in task.dump_config().items() if k not in ("metadata", "dataset_kwargs")}
             about = {"n": len(documents), "documents": digest(documents), "version": plain(task.VERSION)}
-            found[short_name(name)] = {**about, "config": plain(config)}
+            found[short_name(name)] = {**about, "config": _config(task)}
         if self.records:
             records = [[r.instruction, r.input, r.response] for r in self.records]
             found[LOSS] = {"n": len(records), "documents": digest(records), "style": self.settings.style or "alpaca"}
         return {"tasks": found, "settings": asdict(self.settings)}
+
+
+def _config(task: Any) -> dict[str, Any]:
+    """A task's configuration without places: neither paths of data nor addresses of functions."""
+    kept = {k: v for k, v in task.dump_config().items() if k not in ("metadata", "dataset_kwargs")}
+    found: dict[str, Any] = json.loads(_ADDRESS.sub("", json.dumps(plain(kept))))
+    return found
 
 
 def prepare(tasks: Sequence[str], settings: Settings, data: Any = None, loss: Path | None = None) -> Work:

@@ -18,23 +18,24 @@ def ask(tokenizer: Any, texts: list[str], **given: Any) -> list[Request]:
     return [Request(tuple(tokenizer(text)["input_ids"]), **{"max_new_tokens": 8, **given}) for text in texts]
 
 
+EOS = frozenset({2})
 TEXTS = ["Question: one", "two apples and three pears", "x", "How many does Tom have?", "Stop here."]
 
 
 def test_answers_come_in_the_order_asked_whatever_the_batches(pair: tuple[Any, Any]) -> None:
     model, tokenizer = pair
     asked = ask(tokenizer, TEXTS)
-    wide = Engine(model, tokenizer).generate(asked)
-    assert Engine(model, tokenizer, batch_tokens=20).generate(asked) == wide
-    assert Engine(model, tokenizer, max_rows=1).generate(asked) == wide
+    wide = Engine(model, tokenizer, EOS).generate(asked)
+    assert Engine(model, tokenizer, EOS, batch_tokens=20).generate(asked) == wide
+    assert Engine(model, tokenizer, EOS, max_rows=1).generate(asked) == wide
     assert all(tokenizer.decode(c.tokens, skip_special_tokens=True) == c.text for c in wide)
 
 
 def test_text_ends_before_the_stop_string_and_tokens_behind_it(pair: tuple[Any, Any]) -> None:
     model, tokenizer = pair
-    free = Engine(model, tokenizer).generate(ask(tokenizer, TEXTS))[0]
+    free = Engine(model, tokenizer, EOS).generate(ask(tokenizer, TEXTS))[0]
     stop = free.text[3]
-    (found,) = Engine(model, tokenizer).generate(ask(tokenizer, TEXTS[:1], stop=(stop,)))
+    (found,) = Engine(model, tokenizer, EOS).generate(ask(tokenizer, TEXTS[:1], stop=(stop,)))
     assert found.text == free.text.split(stop)[0]
     assert found.reason == "stop"
     assert found.tokens == free.tokens[: len(found.tokens)]
@@ -43,13 +44,13 @@ def test_text_ends_before_the_stop_string_and_tokens_behind_it(pair: tuple[Any, 
 
 def test_progress_counts_rows(pair: tuple[Any, Any]) -> None:
     rows: list[int] = []
-    Engine(*pair, max_rows=2).generate(ask(pair[1], TEXTS), rows.append)
+    Engine(*pair, EOS, max_rows=2).generate(ask(pair[1], TEXTS), rows.append)
     assert rows == [2, 2, 1]
 
 
 def test_memory_that_runs_out_halves_the_batch(pair: tuple[Any, Any], monkeypatch: pytest.MonkeyPatch) -> None:
     model, tokenizer = pair
-    expected = Engine(model, tokenizer).generate(ask(tokenizer, TEXTS))
+    expected = Engine(model, tokenizer, EOS).generate(ask(tokenizer, TEXTS))
     real, sizes = module.decode, []
 
     def small(model: Any, requests: list[Request], stops: Any) -> Any:
@@ -59,7 +60,7 @@ def test_memory_that_runs_out_halves_the_batch(pair: tuple[Any, Any], monkeypatc
         return real(model, requests, stops)
 
     monkeypatch.setattr(module, "decode", small)
-    assert Engine(model, tokenizer).generate(ask(tokenizer, TEXTS)) == expected
+    assert Engine(model, tokenizer, EOS).generate(ask(tokenizer, TEXTS)) == expected
     assert sizes == [5, 2, 2, 1]
 
 
@@ -69,26 +70,26 @@ def test_memory_for_not_even_one_row_is_an_error(pair: tuple[Any, Any], monkeypa
 
     monkeypatch.setattr(module, "decode", full)
     with pytest.raises(ResourceError, match="single row"):
-        Engine(*pair).generate(ask(pair[1], TEXTS))
+        Engine(*pair, EOS).generate(ask(pair[1], TEXTS))
 
 
 def test_requests_beyond_the_context_are_counted_before_anything_runs(pair: tuple[Any, Any]) -> None:
-    asked = ask(pair[1], TEXTS) + [Request((5,) * 250, 8)]
-    with pytest.raises(InputError, match=r"1 of 6 requests .* 258 tokens, the model's context is 256"):
-        Engine(*pair).generate(asked)
+    asked = ask(pair[1], TEXTS) + [Request((5,) * 765, 8)]
+    with pytest.raises(InputError, match=r"1 of 6 requests .* 773 tokens, the model's context is 768"):
+        Engine(*pair, EOS).generate(asked)
 
 
 def test_nothing_asked_nothing_answered(pair: tuple[Any, Any]) -> None:
-    assert Engine(*pair).generate([]) == []
+    assert Engine(*pair, EOS).generate([]) == []
 
 
 def test_scores_come_in_order_whatever_the_batches(pair: tuple[Any, Any]) -> None:
     pairs = [([1, 5, 9], [30, 31]), ([4], [8, 9, 10, 11]), (list(range(3, 40)), [77])]
-    wide = Engine(*pair).score(pairs)
-    narrow = Engine(*pair, batch_tokens=1).score(pairs)
+    wide = Engine(*pair, EOS).score(pairs)
+    narrow = Engine(*pair, EOS, batch_tokens=1).score(pairs)
     assert [x for x, _ in narrow] == pytest.approx([x for x, _ in wide], abs=1e-4)
 
 
 def test_an_empty_side_cannot_be_scored(pair: tuple[Any, Any]) -> None:
     with pytest.raises(InputError, match="empty context or continuation"):
-        Engine(*pair).score([([], [5])])
+        Engine(*pair, EOS).score([([], [5])])

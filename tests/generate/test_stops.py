@@ -3,6 +3,7 @@ from typing import Any
 
 import pytest
 
+from deltakit.checkpoint import Sidecar
 from deltakit.generate.stops import Stops, cut, eos_ids
 from deltakit.runtime import load_tokenizer
 from support.running import sidecar
@@ -75,8 +76,8 @@ def test_a_slow_tokenizer_decodes_one_by_one() -> None:
     assert Stops(Slow(), frozenset()).decode([[97, 98], [99]]) == ["ab", "c"]
 
 
-def test_eos_ids_of_tokenizer_and_generation_config_are_joined() -> None:
+def test_eos_ids_of_tokenizer_and_both_configs_are_joined() -> None:
     tokenizer = SimpleNamespace(eos_token_id=2)
-    assert eos_ids(tokenizer, SimpleNamespace(eos_token_id=[7, 9])) == {2, 7, 9}
-    assert eos_ids(tokenizer, SimpleNamespace(eos_token_id=7)) == {2, 7}
-    assert eos_ids(SimpleNamespace(eos_token_id=None), None) == set()
+    files = {"config.json": b'{"eos_token_id": 7}', "generation_config.json": b'{"eos_token_id": [7, 9]}'}
+    assert eos_ids(tokenizer, Sidecar(files)) == {2, 7, 9}
+    assert eos_ids(SimpleNamespace(eos_token_id=None), Sidecar({"config.json": b'{"eos_token_id": null}'})) == set()

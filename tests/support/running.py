@@ -16,7 +16,7 @@ from deltakit.tensors import Mapped, TensorSpec, dtype_code
 CONFIG = {
     "architectures": ["LlamaForCausalLM"], "model_type": "llama", "vocab_size": 320, "hidden_size": 48,
     "intermediate_size": 96, "num_hidden_layers": 2, "num_attention_heads": 4, "num_key_value_heads": 2,
-    "max_position_embeddings": 256, "tie_word_embeddings": True, "bos_token_id": 1, "eos_token_id": 2,
+    "max_position_embeddings": 768, "tie_word_embeddings": True, "bos_token_id": 1, "eos_token_id": 2,
     "rms_norm_eps": 1e-5, "hidden_act": "silu",
 }  # fmt: skip
 TEXT = ["Question: What is 3 + 4?\n\nThe answer is: 7", "How many apples does Tom have? #### 12", "Stop. Stop here."]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, Protocol
 
 from deltakit.checkpoint.sidecar import Sidecar
+from deltakit.errors import ResourceError
 from deltakit.generate.engine import Engine
 from deltakit.generate.stops import eos_ids
 from deltakit.runtime import Witness, load_model, load_tokenizer, stored_dtype, swappable, write_weights
@@ -27,12 +28,13 @@ class Opened(Protocol):
 
 
 def pick_device(name: str = "auto") -> str:
-    """ "auto" is cuda where there is one, else cpu."""
+    """ "auto" is cuda where there is one, else cpu. ResourceError for a cuda device where there is none."""
     import torch
 
-    if name != "auto":
-        return name
-    return "cuda" if torch.cuda.is_available() else "cpu"
+    there = torch.cuda.is_available()
+    if name.startswith("cuda") and not there:
+        raise ResourceError(f"device {name!r}: torch finds no CUDA device", remedy="use --device cpu, or auto")
+    return ("cuda" if there else "cpu") if name == "auto" else name
 
 
 class Host:

@@ -1,0 +1,53 @@
+import json
+from pathlib import Path
+
+import pytest
+
+from deltakit.errors import InputError, RecipeError
+from deltakit_eval.work import LOSS, Settings, prepare
+
+
+def records(folder: Path, n: int = 3) -> Path:
+    path = folder / "records.jsonl"
+    path.write_text("".join(json.dumps({"query": f"ask {i}", "response": f"say {i}"}) + "\n" for i in range(n)))
+    return path
+
+
+def test_tasks_and_records_are_counted_within_the_limit(tmp_path: Path) -> None:
+    work = prepare(["toy_math"], Settings(limit=4), loss=records(tmp_path, 9))
+    assert work.names == ["deltakit_toy_math", LOSS]
+    assert work.items == 8
+
+
+def test_identity_is_the_same_every_time_and_tells_documents_apart(tmp_path: Path) -> None:
+    first = prepare(["toy_math"], Settings(limit=4), loss=records(tmp_path)).identity()
+    assert prepare(["toy_math"], Settings(limit=4), loss=records(tmp_path)).identity() == first
+    assert "0x" not in json.dumps(first)
+    other = prepare(["toy_math"], Settings(limit=4, seed=1), loss=records(tmp_path, 2)).identity()
+    for name in ("toy_math", LOSS):
+        assert other["tasks"][name]["documents"] != first["tasks"][name]["documents"]
+
+
+def test_local_data_leaves_no_path_in_the_identity(tmp_path: Path) -> None:
+    path = tmp_path / "mine.jsonl"
+    path.write_text('{"question": "2+2?", "answer": "#### 4"}\n')
+    found = prepare(["gsm8k"], Settings(), data={"gsm8k": path}).identity()
+    assert found["tasks"]["gsm8k"]["n"] == 1
+    assert str(tmp_path) not in json.dumps(found)
+
+
+@pytest.mark.parametrize("name", ["limit", "max_new_tokens", "batch_tokens", "max_rows"])
+def test_numbers_below_one_are_refused(name: str) -> None:
+    with pytest.raises(RecipeError, match=name):
+        Settings(**{name: 0})
+
+
+def test_usage_errors(tmp_path: Path) -> None:
+    with pytest.raises(RecipeError, match="nothing to measure"):
+        prepare([], Settings())
+    with pytest.raises(RecipeError, match="toy_mat"):
+        prepare(["toy_mat"], Settings())
+    with pytest.raises(RecipeError, match="style"):
+        Settings(style="alpca")
+    with pytest.raises(InputError):
+        prepare([], Settings(), loss=tmp_path / "nothing.jsonl")
