@@ -7,7 +7,7 @@ import pytest
 from pydantic import Field, field_validator
 
 from deltakit.errors import InputError, RecipeError
-from deltakit.recipe import Section, load_recipe, read_recipe
+from deltakit.recipe import Section, load_recipe, make_recipe, read_recipe
 from deltakit.recipe.load import MAX_BYTES
 
 
@@ -117,3 +117,9 @@ def test_files_that_cannot_be_read(tmp_path):
 def test_a_byte_order_mark_is_harmless(tmp_path):
     (tmp_path / "bom.yaml").write_bytes(b"\xef\xbb\xbf" + GOOD.encode())
     assert load_recipe(tmp_path / "bom.yaml", Toy).strength == 2
+
+
+def test_plain_data_is_checked_as_strictly():
+    assert make_recipe({"items": [{"model": "a"}], "lambda": 0.5}, Toy).strength == 0.5
+    with pytest.raises(RecipeError, match="command line: given: unknown key 'itms'"):
+        make_recipe({"items": [], "itms": 1}, Toy)

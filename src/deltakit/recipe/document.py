@@ -42,7 +42,7 @@ class Document:
         """Where a path is, or its nearest known ancestor."""
         while path and path not in self.places:
             path = path[:-1]
-        return self.places.get(path, "line 1")
+        return self.places.get(path, "line 1" if self.places else "given")
 
 
 def resolve_scalar(text: str) -> Any:

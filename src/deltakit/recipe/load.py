@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path as FilePath
 from typing import Any, TypeVar
 
@@ -14,7 +14,7 @@ from deltakit.recipe.document import Document, parse_document
 from deltakit.recipe.explain import explain
 from deltakit.recipe.override import apply_override
 
-__all__ = ["FORMAT", "MAX_BYTES", "load_recipe", "read_recipe"]
+__all__ = ["FORMAT", "MAX_BYTES", "load_recipe", "make_recipe", "read_recipe"]
 
 FORMAT = 1
 MAX_BYTES = 1 << 20
@@ -42,6 +42,15 @@ def read_recipe(text: str, model: type[Model], overrides: Sequence[str] = (), so
     for override in overrides:
         apply_override(document, override)
     _format(document.data, source)
+    return _made(document, model, source)
+
+
+def make_recipe(data: Mapping[str, Any], model: type[Model], source: str = "command line") -> Model:
+    """An instance from plain data, such as a command's options, checked as strictly as a file."""
+    return _made(Document(dict(data)), model, source)
+
+
+def _made(document: Document, model: type[Model], source: str) -> Model:
     data = {k: v for k, v in document.data.items() if k != "deltakit"}
     try:
         # by way of JSON: strict types there ("1" is no number) still let a list become a tuple, a string a path

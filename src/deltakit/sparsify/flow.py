@@ -67,9 +67,11 @@ class Transform(Protocol):
         ...
 
 
-def flow_of(delta: Delta, *, model: str, seed: int) -> Flow:
-    """The rows of a bound delta that it shares with its base, of the tensors that hold floats."""
-    specs = {n: delta.entries[n].shared_spec for n, s in delta.specs.items() if s.is_float}
+def flow_of(delta: Delta, *, model: str, seed: int, specs: Mapping[str, TensorSpec] | None = None) -> Flow:
+    """The rows of a bound delta that it shares with its base, of the tensors that hold floats. `specs`, where they are
+    known, spare looking at every entry."""
+    if specs is None:
+        specs = {n: delta.entries[n].shared_spec for n, s in delta.specs.items() if s.is_float}
 
     def drawn(name: str) -> tuple[int, ...]:
         terms = [part.term for part in delta.entries[name].parts]

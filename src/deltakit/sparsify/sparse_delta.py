@@ -17,7 +17,7 @@ from deltakit.sparsify.flow import Flow, Transform, flow_of, through
 from deltakit.sparsify.pipeline import check_drops, spell_pipeline
 from deltakit.sparsify.pulled import Pulled
 
-__all__ = ["sparsify"]
+__all__ = ["prepare", "sparsify"]
 
 
 def sparsify(delta: Delta, steps: Sequence[Transform], *, seed: int = 42, name: str = "") -> Delta:
@@ -28,16 +28,23 @@ def sparsify(delta: Delta, steps: Sequence[Transform], *, seed: int = 42, name: 
     lacks and integer tensors stay exact. Nothing is computed until something reads. Raises NoEffectError where no step
     does anything.
     """
+    return prepare(delta, steps, seed=seed, name=name)[0]
+
+
+def prepare(delta: Delta, steps: Sequence[Transform], *, seed: int = 42, name: str = "") -> tuple[Delta, Flow]:
+    """The delta of `sparsify`, and the flow behind it, whose passes may be run ahead."""
     check_drops(steps)
     working = [s for s in steps if not s.idle]
     if not working:
         raise NoEffectError("every step keeps everything (density 1)", remedy="give a density below 1")
     model = name or delta.lineage.key
     start = flow_of(delta, model=model, seed=seed)
-    made = _Sparsified(start, through(start, working), working)
+    end = through(start, working)
+    made = _Sparsified(start, end, working)
     note: dict[str, Any] = {"each": spell_pipeline(steps), "seed": seed, "model": model, "of": dict(delta.lineage.note)}
     lineage = replace(delta.lineage, name=name or delta.lineage.name, note={"sparsify": note})
-    return replace(delta, entries=Entries(delta.specs, lambda n: made.entry(n, delta.entries[n])), lineage=lineage)
+    entries = Entries(delta.specs, lambda n: made.entry(n, delta.entries[n]))
+    return replace(delta, entries=entries, lineage=lineage), end
 
 
 class _Sparsified:

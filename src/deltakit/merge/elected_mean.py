@@ -1,0 +1,114 @@
+"""Sign election and disjoint mean: the last two steps of TIES (Yadav et al., 2023, arXiv 2306.01708, section 4)."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import ClassVar
+
+import numpy as np
+
+from deltakit.checkpoint.pump import Progress, silent
+from deltakit.delta.terms.base import Float32
+from deltakit.errors import InputError, RecipeError
+from deltakit.merge.method import Group, Needs
+from deltakit.sparsify.flow import Flow
+from deltakit.tensors import row_blocks
+
+__all__ = ["ElectedMean"]
+
+
+@dataclass(frozen=True)
+class ElectedMean:
+    """Per element the sign of the unweighted sum, then the weighted mean over the nonzero deltas of that sign, times
+    lambda. Where the sum is zero, the sign that the majority of the whole model's elements elected holds; should those
+    tie too, the negative deltas count (as in the authors' code)."""
+
+    symmetric: ClassVar[bool] = True
+    unbiased: ClassVar[bool] = False
+    needs: ClassVar[Needs] = "base"
+    scaled: ClassVar[bool] = True
+
+    def check(self, weights: Sequence[float]) -> None:
+        """A mean over the agreeing needs positive weights."""
+        if any(w <= 0 for w in weights):
+            raise RecipeError(
+                f"weights {', '.join(f'{w:g}' for w in weights)}: a mean over agreeing models needs weights above 0",
+                remedy="leave a model out instead of giving it weight 0",
+            )
+
+    def coefficients(self, weights: Sequence[float]) -> tuple[float, ...] | None:
+        """A lone delta is its own mean."""
+        return (1.0,) if len(weights) == 1 else None
+
+    def over(self, group: Group) -> Flow:
+        """The elected mean; one pass over all deltas counts the majority."""
+        majority = _Majority(group.flows)
+
+        def pull(name: str, lo: int, hi: int) -> Float32:
+            deltas = [flow.pull(name, lo, hi) for flow in group.flows]
+            total = _sum(deltas, name)
+            positive = total > 0
+            if majority.of() > 0:
+                positive |= total == 0
+            return _mean(deltas, group.weights, positive) * np.float32(group.scale)
+
+        measures = tuple(m for f in group.flows for m in f.measures)
+        return Flow(group.flows[0].specs, pull, "", 0, (*measures, lambda progress: majority.measure(progress)))
+
+
+def _sum(deltas: Sequence[Float32], name: str) -> Float32:
+    """The unweighted sum in the order of the models; InputError where it is not finite."""
+    total = deltas[0].copy()
+    for delta in deltas[1:]:
+        total += delta
+    if not np.isfinite(total).all():
+        raise InputError(f"tensor {name!r}: the deltas hold values that are not finite", remedy="check the models")
+    return total
+
+
+def _mean(
+    deltas: Sequence[Float32], weights: Sequence[float], positive: np.ndarray[tuple[int, ...], np.dtype[np.bool_]]
+) -> Float32:
+    """sum of w * delta / sum of w over the nonzero deltas of the elected sign; 0 where there is none."""
+    total, share = np.zeros_like(deltas[0]), np.zeros_like(deltas[0])
+    for delta, weight in zip(deltas, weights, strict=True):
+        agrees = np.where(positive, delta > 0, delta < 0)
+        total += np.where(agrees, delta * np.float32(weight), np.float32(0))
+        share += agrees * np.float32(weight)
+    return np.divide(total, share, out=np.zeros_like(total), where=share > 0)
+
+
+@dataclass
+class _Majority:
+    """The sign that most elements of the whole model elected, found once, when it is first needed."""
+
+    flows: tuple[Flow, ...]
+    found: int | None = None
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def of(self, progress: Progress = silent) -> int:
+        """-1, 0 or 1."""
+        with self.lock:
+            if self.found is None:
+                self.found = int(np.sign(self._count(progress)))
+            return self.found
+
+    def measure(self, progress: Progress) -> None:
+        """Count ahead."""
+        self.of(progress)
+
+    def _count(self, progress: Progress) -> int:
+        """How many more elements elect plus than minus."""
+        specs, votes = self.flows[0].specs, 0
+        progress.start("majority sign", sum(s.numel for s in specs.values()), "elements")
+        try:
+            for name, spec in specs.items():
+                for lo, hi in row_blocks(spec):
+                    total = _sum([flow.pull(name, lo, hi) for flow in self.flows], name)
+                    votes += int(np.count_nonzero(total > 0)) - int(np.count_nonzero(total < 0))
+                    progress.advance(total.size, name)
+        finally:
+            progress.stop()
+        return votes

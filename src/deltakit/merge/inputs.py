@@ -1,0 +1,187 @@
+"""What a merge reads: the base (or the model that stands in for it) and every model as a delta over it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeAlias
+
+from deltakit.checkpoint.fingerprint import fingerprint
+from deltakit.checkpoint.open import Checkpoint, open_checkpoint
+from deltakit.checkpoint.sidecar import Sidecar
+from deltakit.delta.adapter import adapter_delta, is_adapter, open_adapter
+from deltakit.delta.container import is_delta
+from deltakit.delta.difference import difference
+from deltakit.delta.expression import Delta, Entries, Entry, Lineage
+from deltakit.delta.open import open_as_delta, open_model
+from deltakit.errors import MismatchError, RecipeError
+from deltakit.merge.method import Method
+from deltakit.merge.recipe import MergeRecipe, ModelItem, methods_of
+from deltakit.tensors import TensorMap
+
+Opened: TypeAlias = tuple[Delta, tuple[Checkpoint, ...]]
+
+__all__ = ["Inputs", "Member", "open_inputs"]
+
+
+@dataclass(frozen=True)
+class Member:
+    """One model: its delta, weight and method. `key` (its name, else its fingerprint) keys its random masks."""
+
+    label: str
+    key: str
+    weight: float
+    method: Method
+    delta: Delta
+    source: str
+    reads: tuple[Checkpoint, ...] = ()
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """The base's tensors and files, and the members in the order of their sums."""
+
+    base: TensorMap
+    base_source: str
+    fingerprint: str
+    sidecar: Sidecar
+    members: tuple[Member, ...]
+    stand_in: str = ""  # the model that stands in for a base that the recipe leaves out
+    alone: bool = False  # the recipe names one model
+
+    @property
+    def checkpoints(self) -> tuple[Checkpoint, ...]:
+        """The open checkpoints that are read: watched for changes, never written to."""
+        own = (self.base,) if isinstance(self.base, Checkpoint) else ()
+        return (*own, *(c for m in self.members for c in m.reads if c is not self.base))
+
+
+def open_inputs(recipe: MergeRecipe) -> Inputs:
+    """Open everything a recipe names; only headers and fingerprints are read.
+
+    Raises RecipeError (parameters, weights, names), InputError (files) and MismatchError (models that do not fit the
+    base, every tensor of every model at once).
+    """
+    methods = _checked(recipe)
+    if recipe.base is not None:
+        base = open_checkpoint(recipe.base)
+        opened = _open_each(recipe.models, lambda item: _delta(item.model, base))
+        return _inputs(recipe, methods, base, recipe.base, base.sidecar, opened)
+    models = [open_model(item.model) for item in recipe.models]
+    maps = {item.model: model.tensors for item, model in zip(recipe.models, models, strict=True)}
+    pivot = models[0 if methods[0].reduce.needs == "pair" else _pivot(recipe.models, list(maps.values()))]
+    opened = _open_each(recipe.models, lambda item: _over(pivot.tensors, maps[item.model]))
+    return _inputs(recipe, methods, pivot.tensors, pivot.source, pivot.sidecar, opened)
+
+
+def _checked(recipe: MergeRecipe) -> tuple[Method, ...]:
+    """All that can be wrong before anything is opened."""
+    if not recipe.models:
+        raise RecipeError("a merge needs at least one model", remedy="list them under models:, or give --model")
+    methods = methods_of(recipe)
+    reduce, count = methods[0].reduce, len(recipe.models)
+    reduce.check([item.weight for item in recipe.models])
+    if reduce.needs == "base" and recipe.base is None:
+        raise RecipeError(f"method {recipe.method!r} needs a base", remedy="name the parent of the models as base")
+    if reduce.needs == "pair" and count != (1 if recipe.base else 2):
+        raise RecipeError(
+            f"method {recipe.method!r} takes two models, or a base and one; found {count} and "
+            f"{'a' if recipe.base else 'no'} base",
+            remedy="list two models without a base",
+        )
+    if recipe.base is None and count < 2:
+        raise RecipeError("a merge without a base needs at least two models", remedy="list another model, or a base")
+    if recipe.scale != 1.0 and not reduce.scaled:
+        raise RecipeError(f"lambda has no meaning for method {recipe.method!r}", remedy="leave it out")
+    _check_names(recipe.models)
+    return methods
+
+
+def _check_names(items: Sequence[ModelItem]) -> None:
+    names = [item.name for item in items if item.name]
+    twice = sorted({n for n in names if names.count(n) > 1})
+    if twice:
+        raise RecipeError(f"two models are named {', '.join(map(repr, twice))}", remedy="give each its own name")
+    if "base" in names:
+        raise RecipeError("no model can be named 'base'", remedy="the word means the base in vocabulary:")
+
+
+def _open_each(items: Sequence[ModelItem], open_one: Callable[[ModelItem], Opened]) -> list[Opened]:
+    """Every model's delta; mismatches of all of them in one error."""
+    found, problems, remedy = [], list[str](), ""
+    for item in items:
+        try:
+            found.append(open_one(item))
+        except MismatchError as wrong:
+            remedy = remedy or wrong.remedy
+            problems += [f"{item.name or item.model}: {d}" for d in wrong.details or (wrong.message,)]
+    if problems:
+        raise MismatchError(
+            f"the models do not fit together: {len(problems)} problem(s)", remedy=remedy, details=problems
+        )
+    return found
+
+
+def _delta(text: str, base: Checkpoint) -> Opened:
+    """A model over the base; an expression or a recipe counts as the model it describes."""
+    path = Path(text)
+    if is_delta(path):
+        return open_as_delta(text, base), ()
+    if path.is_dir() and is_adapter(path):
+        adapter = open_adapter(path)
+        return adapter_delta(adapter, base), (adapter.weights,)
+    return _over(base, open_model(text).tensors)
+
+
+def _over(base: TensorMap, tuned: TensorMap) -> Opened:
+    """A model over the base, or over the one that stands in for it; over itself it is no change at all."""
+    reads = (tuned,) if isinstance(tuned, Checkpoint) else ()
+    if tuned is not base:
+        return difference(base, tuned), reads
+    known = fingerprint(base)
+    entries = Entries(base.specs, lambda n: Entry(base.specs[n], base.specs[n].rows))
+    return Delta(entries, (), Lineage(known, known), getattr(base, "sidecar", Sidecar())), reads
+
+
+def _pivot(items: Sequence[ModelItem], maps: Sequence[TensorMap]) -> int:
+    """The smallest model, then the first by name: independent of the order in the recipe."""
+
+    def rank(i: int) -> tuple[int, str]:
+        return sum(s.numel for s in maps[i].specs.values()), items[i].name or fingerprint(maps[i])
+
+    return min(range(len(items)), key=rank)
+
+
+def _inputs(
+    recipe: MergeRecipe,
+    methods: Sequence[Method],
+    base: TensorMap,
+    source: str,
+    sidecar: Sidecar,
+    opened: Sequence[Opened],
+) -> Inputs:
+    named = recipe.base is not None
+    members = []
+    for item, method, (delta, reads) in zip(recipe.models, methods, opened, strict=True):
+        key = item.name or delta.lineage.key
+        members.append(Member(item.name or item.model, key, item.weight, method, delta, item.model, reads))
+    _check_keys(members)
+    if methods[0].reduce.needs == "pair" and not named:
+        members = members[1:]
+    if methods[0].symmetric:
+        # the order of expressions, so that a linear merge and "BASE + a*A + b*B" agree in every bit
+        members.sort(key=lambda m: (m.delta.lineage.key, m.delta.lineage.tuned, m.key))
+    stand_in = "" if named else next(i.name or i.model for i in recipe.models if i.model == source)
+    return Inputs(base, source, fingerprint(base), sidecar, tuple(members), stand_in, len(recipe.models) == 1)
+
+
+def _check_keys(members: Sequence[Member]) -> None:
+    """The same model twice would draw the same mask twice, and shows a slip in the recipe."""
+    for i, member in enumerate(members):
+        for other in members[:i]:
+            if member.key == other.key:
+                raise RecipeError(
+                    f"models {other.label!r} and {member.label!r} are the same ({member.key})",
+                    remedy="leave one out, or give both a name: of their own",
+                )

@@ -1,0 +1,155 @@
+"""The merged model as one lazy delta over the base: an expression where the method is linear, else computed rows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from deltakit.checkpoint.pump import Progress
+from deltakit.delta.applied import Applied
+from deltakit.delta.expression import Delta, Entries, Entry, Lineage, Part
+from deltakit.delta.terms.base import Float32, Term, base_floats
+from deltakit.delta.terms.sparse import Sparse
+from deltakit.errors import MismatchError
+from deltakit.merge.inputs import Inputs, Member
+from deltakit.merge.method import Group, Method
+from deltakit.merge.vocabulary import Layout
+from deltakit.sparsify.flow import Flow, Pull, flow_of, through
+from deltakit.sparsify.pulled import Pulled
+from deltakit.tensors import TensorMap, TensorSpec, cast, row_blocks
+
+__all__ = ["Merged", "changes", "merge_deltas"]
+
+
+@dataclass(frozen=True)
+class Merged:
+    """`delta` over the base; `coefficients` of the members where that is a mere sum, else None; `measures` are the
+    passes over the inputs that may run ahead (else they run at the first read)."""
+
+    base: TensorMap
+    delta: Delta
+    coefficients: tuple[float, ...] | None
+    measures: tuple[Callable[[Progress], None], ...]
+    dtype: str | None
+
+    @property
+    def tensors(self) -> TensorMap:
+        """The merged model. With a dtype of its own it is computed in float32 and rounded once."""
+        applied = Applied(self.base, self.delta)
+        return cast(applied, self.dtype) if self.dtype else applied
+
+
+def merge_deltas(inputs: Inputs, layout: Layout, *, scale: float, seed: int, dtype: str | None) -> Merged:
+    """Combine the members' deltas by their method into one."""
+    method = inputs.members[0].method
+    weights = tuple(m.weight for m in inputs.members)
+    idle = all(s.idle for m in inputs.members for s in (*m.method.each, *method.post))
+    coefficients = method.reduce.coefficients(weights) if idle else None
+    if coefficients is not None:
+        coefficients = tuple(scale * c for c in coefficients)
+    exact = coefficients in ((1.0,), (0.0,))
+    specs = layout.specs if dtype is None or exact else {n: _wide(s) for n, s in layout.specs.items()}
+    flow = None if coefficients is not None else _flow(inputs, specs, method, weights, scale, seed)
+    maker = _Maker(inputs, layout.keeper, specs, coefficients, flow)
+    lineage = Lineage(base=inputs.fingerprint)
+    delta = Delta(
+        Entries(specs, maker.entry), (), lineage, layout.keeper.delta.sidecar if layout.keeper else inputs.sidecar
+    )
+    return Merged(inputs.base, delta, coefficients, flow.measures if flow else (), dtype)
+
+
+def _wide(spec: TensorSpec) -> TensorSpec:
+    """Float tensors are summed and handed on in float32, so that the cast behind it is the only rounding."""
+    return TensorSpec(spec.shape, "F32") if spec.is_float else spec
+
+
+def _flow(
+    inputs: Inputs, specs: Mapping[str, TensorSpec], method: Method, weights: tuple[float, ...], scale: float, seed: int
+) -> Flow:
+    """The reduced and finished flow, over the float tensors that all models share with the base."""
+    shared = {n: specs[n].with_rows(s.rows) for n, s in inputs.base.specs.items() if s.is_float and n in specs}
+    flows = []
+    for member in inputs.members:
+        start = flow_of(member.delta, model=member.key, seed=seed, specs=shared)
+        flows.append(through(start, [s for s in member.method.each if not s.idle]))
+
+    def base(name: str, lo: int, hi: int) -> Float32:
+        return base_floats(inputs.base, name, lo, hi, specs[name].dtype)
+
+    reduced = method.reduce.over(Group(tuple(flows), weights, base, scale))
+    return through(reduced, [s for s in method.post if not s.idle])
+
+
+@dataclass(frozen=True)
+class _Maker:
+    """Makes the entries of a merged delta."""
+
+    inputs: Inputs
+    keeper: Member | None
+    specs: Mapping[str, TensorSpec]
+    coefficients: tuple[float, ...] | None
+    flow: Flow | None
+
+    def entry(self, name: str) -> Entry:
+        spec = self.specs[name]
+        shared = self.inputs.base.specs[name].rows if name in self.inputs.base.specs else 0
+        added = None
+        if self.keeper is not None and shared < spec.rows:
+            kept = self.keeper.delta.entries[name].added
+            added = _as(kept, name, spec.with_rows(spec.rows - shared)) if kept is not None else None
+        if name not in self.inputs.base.specs:
+            return Entry(spec, 0, (), added)
+        entries = [m.delta.entries[name] for m in self.inputs.members]
+        changed = any(e.parts for e in entries)
+        make = self._parts if spec.is_float else self._integers
+        return Entry(spec, shared, make(name, entries) if changed else (), added)
+
+    def _parts(self, name: str, entries: list[Entry]) -> tuple[Part, ...]:
+        spec = self.specs[name].with_rows(self.inputs.base.specs[name].rows)
+        if self.flow is not None:
+            return (Part(1.0, _pulled(spec, name, self.flow.pull)),)
+        pairs = zip(self.coefficients or (), entries, strict=True)
+        return tuple(Part(c * p.coef, _as(p.term, name, spec)) for c, e in pairs if c != 0.0 for p in e.parts)
+
+    def _integers(self, name: str, entries: list[Entry]) -> tuple[Part, ...]:
+        """Integer tensors have no arithmetic: a lone model's bits, else all must be the base's."""
+        if self.coefficients == (1.0,):
+            return entries[0].parts
+        for member, entry in zip(self.inputs.members, entries, strict=True):
+            if entry.parts and _differs(self.inputs.base, name, entry):
+                raise MismatchError(
+                    f"tensor {name!r} is {entry.spec.dtype} and differs between the base and {member.label}",
+                    remedy="integers cannot be merged; leave this model out",
+                )
+        return ()
+
+
+def _pulled(spec: TensorSpec, name: str, pull: Pull) -> Pulled:
+    return Pulled(spec, name, pull, lambda: Sparse.nonzero(lambda lo, hi: pull(name, lo, hi), spec))
+
+
+def _as(term: Term, name: str, spec: TensorSpec) -> Term:
+    """The term, or its float32 rows where the result has another dtype: then its bits are of no use."""
+    if term.spec.dtype == spec.dtype or not spec.is_float:
+        return term
+    return _pulled(spec, name, lambda name, lo, hi: term.rows(lo, hi))
+
+
+def _differs(base: TensorMap, name: str, entry: Entry) -> bool:
+    """True if the tuned bits of the shared rows are not the base's, or cannot be known."""
+    if entry.bits is None or base.specs[name].dtype != entry.spec.dtype:
+        return True
+    return any(entry.bits(lo, hi) != base.buffer(name, lo, hi) for lo, hi in row_blocks(entry.shared_spec))
+
+
+def changes(merged: Merged) -> bool:
+    """Whether the merged model differs from its base anywhere; reads up to the first difference."""
+    base, tensors = merged.base, merged.tensors
+    if dict(tensors.specs) != dict(base.specs):
+        return True
+    return any(
+        tensors.buffer(name, lo, hi) != base.buffer(name, lo, hi)
+        for name, spec in tensors.specs.items()
+        if merged.delta.entries[name].parts
+        for lo, hi in row_blocks(spec)
+    )

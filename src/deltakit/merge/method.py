@@ -1,0 +1,66 @@
+"""What a merging method is: primitives for each delta, one reducer, primitives for the result."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar, Literal, Protocol
+
+from deltakit.sparsify.flow import Flow, Pull, Transform
+
+__all__ = ["Group", "Method", "Needs", "Reducer"]
+
+# "base": deltas over a named base. "models": the base may be left out, then one of the models stands in for it.
+# "pair": exactly two models, or a base and one model.
+Needs = Literal["base", "models", "pair"]
+
+
+@dataclass(frozen=True)
+class Group:
+    """What a reducer sees: the deltas behind their primitives, their weights, the base's shared rows (float32) and the
+    factor lambda of the result."""
+
+    flows: tuple[Flow, ...]
+    weights: tuple[float, ...]
+    base: Pull
+    scale: float = 1.0
+
+
+class Reducer(Protocol):
+    """Makes one delta of many: a frozen dataclass."""
+
+    symmetric: ClassVar[bool]  # the order of models does not matter
+    unbiased: ClassVar[bool]  # linear in each delta, so that unbiased primitives stay unbiased
+    needs: ClassVar[Needs]
+    scaled: ClassVar[bool]  # lambda has a meaning
+
+    def check(self, weights: Sequence[float]) -> None:
+        """RecipeError for weights that it cannot work with."""
+        ...
+
+    def coefficients(self, weights: Sequence[float]) -> tuple[float, ...] | None:
+        """Where the merged delta is sum of coefficient * delta and nothing else: the coefficients, else None."""
+        ...
+
+    def over(self, group: Group) -> Flow:
+        """The merged delta, lazily; adding it to the base gives the merged model."""
+        ...
+
+
+@dataclass(frozen=True)
+class Method:
+    """A composition: `each` delta through its primitives, `reduce` to one, `post` on that."""
+
+    reduce: Reducer
+    each: tuple[Transform, ...] = ()
+    post: tuple[Transform, ...] = ()
+
+    @property
+    def unbiased(self) -> bool:
+        """The mean over seeds is the method without its random primitives."""
+        return self.reduce.unbiased and all(s.unbiased for s in (*self.each, *self.post))
+
+    @property
+    def symmetric(self) -> bool:
+        """The order of models does not matter."""
+        return self.reduce.symmetric

@@ -1,0 +1,87 @@
+"""The merge recipe. Beside the fixed keys, the keywords of all registered methods are keys of it, typed as there."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Mapping
+from typing import Any, TypeAlias
+
+import pydantic
+from pydantic import Field
+
+from deltakit.errors import RecipeError
+from deltakit.merge import METHODS
+from deltakit.merge.method import Method
+from deltakit.recipe import Section
+from deltakit.recipe.parameters import make_checked
+from deltakit.registry import check_keys
+
+__all__ = ["MergeRecipe", "ModelItem", "merge_recipe", "methods_of"]
+
+
+class ModelItem(Section):
+    """One model of a merge; a parameter of the method given here holds for this model alone."""
+
+    model: str = Field(min_length=1, description="Checkpoint, delta file or adapter.")
+    name: str = Field("", description="Keys this model's random masks, and names it in `vocabulary`.")
+    weight: float = Field(1.0, description="Its weight.")
+
+
+class MergeRecipe(Section):
+    """A merge: a method over models, and what the result shall be."""
+
+    method: str = Field("task_arithmetic", description="One of `deltakit ls methods`.")
+    base: str | None = Field(None, min_length=1, description="The parent that the deltas are taken from.")
+    models: tuple[ModelItem, ...]
+    scale: float = Field(1.0, alias="lambda", description="Factor of the merged delta.")
+    seed: int = Field(42, description="Keys random masks, with the models' names.")
+    vocabulary: str | None = Field(
+        None, description="Rows the base lacks: `base` drops them, a model's name keeps its."
+    )
+    dtype: str | None = Field(None, description="Of the result; default: the models' own.")
+
+
+Parameters: TypeAlias = Mapping[str, Any]
+
+
+@functools.cache
+def merge_recipe() -> type[MergeRecipe]:
+    """The recipe model with the keywords of all methods, unset by default."""
+    found: dict[str, Any] = {}
+    for method in METHODS.names():
+        for name, parameter in inspect.signature(METHODS.factory(method), eval_str=True).parameters.items():
+            known = found.get(name)
+            found[name] = parameter.annotation if known is None else known | parameter.annotation
+    fields: dict[str, Any] = {n: (found[n] | None, None) for n in sorted(found)}
+    item = pydantic.create_model("ModelItem", __base__=ModelItem, **fields)
+    models: Any = (tuple[item, ...], ...)  # type: ignore[valid-type]
+    return pydantic.create_model("MergeRecipe", __base__=MergeRecipe, models=models, **fields)
+
+
+def parameters_of(section: ModelItem | MergeRecipe) -> Parameters:
+    """The parameters of the method that a section sets."""
+    fixed = MergeRecipe.model_fields if isinstance(section, MergeRecipe) else ModelItem.model_fields
+    return {n: v for n, v in section if n not in fixed and v is not None}
+
+
+def method_of(recipe: MergeRecipe, item: ModelItem) -> Method:
+    """The method as it works on one model: its own parameters over the recipe's. RecipeError for what does not fit."""
+    given = parameters_of(recipe)
+    check_keys(given, list(METHODS.parameters(recipe.method)), f"method {recipe.method!r}")
+    where = f"model {item.name or item.model!r}: method {recipe.method!r}"
+    check_keys(parameters_of(item), list(METHODS.parameters(recipe.method)), where)
+    made: Method = make_checked(METHODS, recipe.method, {**given, **parameters_of(item)})
+    return made
+
+
+def methods_of(recipe: MergeRecipe) -> tuple[Method, ...]:
+    """The method as it works on each model. RecipeError for a parameter that one model alone cannot have."""
+    made = tuple(method_of(recipe, item) for item in recipe.models)
+    for item, method in zip(recipe.models, made, strict=True):
+        if (method.reduce, method.post) != (made[0].reduce, made[0].post):
+            raise RecipeError(
+                f"model {item.name or item.model!r}: {', '.join(parameters_of(item))} cannot differ between models",
+                remedy="give it once, beside method:",
+            )
+    return made

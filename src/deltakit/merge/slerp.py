@@ -1,0 +1,96 @@
+"""Spherical interpolation between two models, tensor by tensor (Shoemake, 1985)."""
+
+from __future__ import annotations
+
+import math
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import ClassVar
+
+import numpy as np
+
+from deltakit.delta.terms.base import Float32
+from deltakit.errors import RecipeError
+from deltakit.merge.method import Group, Needs
+from deltakit.sparsify.flow import Flow
+from deltakit.tensors import row_blocks
+
+__all__ = ["PARALLEL", "Slerp"]
+
+PARALLEL = 0.9995  # |cosine| above which the arc is as good as straight
+
+
+@dataclass(frozen=True)
+class Slerp:
+    """From the first model (t = 0) to the second (t = 1) along the arc between their directions.
+
+    The angle is that of the two unit vectors of a tensor, the factors sin((1-t)a)/sin(a) and sin(ta)/sin(a) apply to
+    the tensors as they are. Nearly parallel or zero tensors are interpolated linearly.
+    """
+
+    symmetric: ClassVar[bool] = False
+    unbiased: ClassVar[bool] = False
+    needs: ClassVar[Needs] = "pair"
+    scaled: ClassVar[bool] = False
+    t: float
+
+    def __post_init__(self) -> None:
+        if not 0.0 <= self.t <= 1.0:
+            raise RecipeError(f"t {self.t} is not in [0, 1]", remedy="0 is the first model, 1 the second")
+
+    def check(self, weights: Sequence[float]) -> None:
+        """The place between the two is t; weights would say it twice."""
+        if any(w != 1.0 for w in weights):
+            raise RecipeError("slerp takes no weights", remedy="say the place between the two models by t")
+
+    def coefficients(self, weights: Sequence[float]) -> tuple[float, ...] | None:
+        """At its ends it is one of the two models."""
+        return (self.t,) if self.t in (0.0, 1.0) else None
+
+    def over(self, group: Group) -> Flow:
+        """What has to be added to the first model; the angle of each tensor is found when it is first asked for."""
+        (flow,) = group.flows
+        arcs = _Arcs(flow, group, self.t)
+
+        def pull(name: str, lo: int, hi: int) -> Float32:
+            rest, second = arcs.of(name)
+            moved = np.float32(second) * flow.pull(name, lo, hi)
+            return moved + np.float32(rest) * group.base(name, lo, hi) if rest else moved
+
+        return Flow(flow.specs, pull, "", 0, flow.measures)
+
+
+@dataclass(frozen=True)
+class _Arcs:
+    """With factors f and g of the two models a and b = a + delta: f*a + g*b = a + (f + g - 1)*a + g*delta."""
+
+    flow: Flow
+    group: Group
+    t: float
+    found: dict[str, tuple[float, float]] = field(default_factory=dict)
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def of(self, name: str) -> tuple[float, float]:
+        """(f + g - 1, g) of a tensor."""
+        with self.lock:
+            if name not in self.found:
+                self.found[name] = _factors(self._cosine(name), self.t)
+            return self.found[name]
+
+    def _cosine(self, name: str) -> float | None:
+        """The cosine between the two models' tensors, in float64; None where one of them is zero."""
+        aa, ab, bb = 0.0, 0.0, 0.0
+        for lo, hi in row_blocks(self.flow.specs[name]):
+            a = self.group.base(name, lo, hi).astype(np.float64)
+            b = a + self.flow.pull(name, lo, hi)
+            aa, ab, bb = aa + float((a * a).sum()), ab + float((a * b).sum()), bb + float((b * b).sum())
+        return ab / math.sqrt(aa * bb) if aa > 0 and bb > 0 else None
+
+
+def _factors(cosine: float | None, t: float) -> tuple[float, float]:
+    if cosine is None or abs(cosine) > PARALLEL:
+        return 0.0, t
+    angle = math.acos(cosine)
+    first, second = math.sin((1 - t) * angle) / math.sin(angle), math.sin(t * angle) / math.sin(angle)
+    return first + second - 1.0, second
