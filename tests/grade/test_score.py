@@ -44,6 +44,31 @@ def test_the_tasks_own_field_is_gold_too(tmp_path: Path) -> None:
     assert grade_file(outputs(tmp_path / "o.jsonl", row), "gsm8k")["accuracy"] == 1
 
 
+def test_the_output_may_stand_in_another_field(tmp_path: Path) -> None:
+    file = outputs(tmp_path / "o.jsonl", {"said": "The answer is: 5", "gold": "5"})
+    assert grade_file(file, "gsm8k", field="said")["accuracy"] == 1
+    with pytest.raises(InputError, match="1 of 1"):
+        grade_file(file, "gsm8k")
+
+
+def test_lm_evals_log_is_read_once_a_document(tmp_path: Path) -> None:
+    def logged(number: int, doc: dict[str, str], said: Any, filter_name: str) -> dict[str, Any]:
+        return {"doc_id": number, "doc": doc, "resps": said, "filter": filter_name, "target": "?"}
+
+    ours, stock = {"gold": "5"}, {"question": "q", "answer": "so\n#### 5"}
+    rows = [
+        logged(number, doc, [[said]], name)
+        for name in ("marked", "last_number")
+        for number, doc, said in ((0, ours, "The answer is: 5"), (1, stock, "#### 5"), (2, stock, "6"))
+    ]
+    result = grade_file(outputs(tmp_path / "samples.jsonl", *rows), "gsm8k")
+    assert (result["n"], result["correct"], result["no_answer"]) == (3, 2, [3])
+    assert grade_file(outputs(tmp_path / "flat.jsonl", logged(0, ours, ["#### 5"], "x")), "gsm8k")["correct"] == 1
+    with pytest.raises(InputError, match="1 of 2") as caught:
+        grade_file(outputs(tmp_path / "none.jsonl", rows[0], logged(1, ours, [[]], "marked")), "gsm8k")
+    assert "no response" in caught.value.details[0]
+
+
 def test_rows_that_cannot_be_graded_are_all_listed_and_nothing_is_scored(tmp_path: Path) -> None:
     file = outputs(tmp_path / "o.jsonl", RIGHT, {"gold": "5"}, "{", {"completion": "x"}, {"completion": 5, "gold": []})
     with pytest.raises(InputError, match="4 of 5") as caught:
@@ -93,6 +118,14 @@ def test_the_interval_holds_the_share(pair: tuple[int, int]) -> None:
 def test_the_real_metamath_outputs(shared_data: Path, size: str, grader: str, percent: float) -> None:
     result = grade_file(shared_data / "fixtures" / f"gsm8k_metamath_{size}_outputs.jsonl", "gsm8k", grader)
     assert (result["n"], round(100 * result["accuracy"], 2)) == (1319, percent)
+
+
+def test_the_real_tool_using_outputs(shared_data: Path) -> None:
+    """The paper's 80.7 % allows a tolerance; exact comparison does not."""
+    file = shared_data / "fixtures" / "gsm8k_tora_code_34b_outputs.jsonl"
+    result = grade_file(file, "gsm8k", field="trajectory")
+    assert (round(100 * result["accuracy"], 2), len(result["no_answer"])) == (80.44, 3)
+    assert set(result["found_by"]) == {"boxed"}
 
 
 def test_the_four_items_that_rounding_wins_are_listed(shared_data: Path) -> None:

@@ -24,16 +24,17 @@ deltakit grade --task math500 outputs.jsonl --grader symbolic --diff exact --for
     "--diff", metavar="GRADER", help="List what this grader judges differently.  [default: exact, for others]"
 )
 @click.option("--no-diff", is_flag=True, help="Compare with no other grader.")
+@click.option("--field", default="completion", show_default=True, help="The field that holds the output.")
 @format_option
-def command(file: Path, task: str, grader: str, diff: str | None, no_diff: bool, fmt: str) -> None:
-    """Score model outputs in FILE (JSON lines).
+def command(file: Path, task: str, grader: str, diff: str | None, no_diff: bool, field: str, fmt: str) -> None:
+    """Score model outputs in FILE (JSON lines, or the samples that lm-eval logged).
 
     Each line holds "completion", and "gold" or the task's own answer field.
     """
     from deltakit.grade.score import grade_file
 
     other = None if no_diff else diff or ("exact" if grader != "exact" else None)
-    emit(grade_file(file, task, grader, other), _human, fmt)
+    emit(grade_file(file, task, grader, other, field), _human, fmt)
 
 
 def _human(result: Mapping[str, Any]) -> None:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from deltakit.data.jsonl import Bad, bad_rows_error, read_rows
+from deltakit.data.jsonl import Bad, Row, bad_rows_error, read_rows
 from deltakit.errors import InputError
 from deltakit.grade.graders import GRADERS, Verdict
 from deltakit.grade.tasks import COMPLETION_FIELD, Task, find_task, gold_of, text_of
@@ -28,20 +28,43 @@ class Item:
     gold: str
 
 
-def _item(line: int, row: Mapping[str, Any], task: Task) -> Item | Bad:
+def _item(row: Row, task: Task, field: str) -> Item | Bad:
     try:
-        return Item(line, text_of(row, COMPLETION_FIELD), gold_of(task, row))
+        return Item(row.line, text_of(row.value, field), gold_of(task, row.value))
     except InputError as error:
-        return Bad(line, error.message)
+        return Bad(row.line, error.message)
 
 
-def read_items(path: Path, task: Task) -> list[Item]:
-    """The outputs in a JSONL file; rows that cannot be graded are an InputError that lists them all."""
-    taken = [row if isinstance(row, Bad) else _item(row.line, row.value, task) for row in read_rows(path)]
+def _logged(row: Row) -> bool:
+    """Is this a line of lm-eval's own log of samples?"""
+    return isinstance(row.value.get("doc"), dict) and isinstance(row.value.get("resps"), list)
+
+
+def _unlogged(row: Row, field: str) -> Row | Bad:
+    """A logged sample as document and first response."""
+    match row.value["resps"]:
+        case [[str(said), *_], *_] | [str(said), *_]:
+            return Row(row.line, {**row.value["doc"], field: said})
+    return Bad(row.line, "the logged sample holds no response")
+
+
+def _rows(path: Path, field: str) -> list[Row | Bad]:
+    """All rows; of lm-eval's log, which repeats each document for each filter, those of the first filter."""
+    rows = list(read_rows(path))
+    logged = [row for row in rows if isinstance(row, Row) and _logged(row)]
+    if not logged:
+        return rows
+    first = logged[0].value.get("filter")
+    kept = [row for row in rows if isinstance(row, Bad) or row.value.get("filter") == first]
+    return [_unlogged(row, field) if isinstance(row, Row) and _logged(row) else row for row in kept]
+
+
+def read_items(path: Path, task: Task, field: str = COMPLETION_FIELD) -> list[Item]:
+    """The outputs in a JSONL file, or in lm-eval's log; rows that cannot be graded are an InputError that lists all."""
+    taken = [row if isinstance(row, Bad) else _item(row, task, field) for row in _rows(path, field)]
     bad = [t for t in taken if isinstance(t, Bad)]
     if bad or not taken:
-        remedy = f"each line needs {COMPLETION_FIELD!r}, and 'gold' or {task.fields[1]!r}"
-        raise bad_rows_error(path, bad, len(taken), remedy)
+        raise bad_rows_error(path, bad, len(taken), f"each line needs {field!r}, and 'gold' or {task.fields[1]!r}")
     return [t for t in taken if isinstance(t, Item)]
 
 
@@ -70,14 +93,17 @@ def _differing(items: Sequence[Item], one: Sequence[Verdict], other: Sequence[Ve
     ]  # fmt: skip
 
 
-def grade_file(path: str | Path, task: str, grader: str = "exact", diff: str | None = None) -> dict[str, Any]:
-    """Score a JSONL file of outputs ("completion", and "gold" or the task's own field), as plain JSON-able data.
+def grade_file(
+    path: str | Path, task: str, grader: str = "exact", diff: str | None = None, field: str = COMPLETION_FIELD
+) -> dict[str, Any]:
+    """Score a JSONL file of outputs, or a log of samples that lm-eval wrote, as plain JSON-able data.
 
-    `grader` is a name or a call such as "exact(extract='phrase')"; with `diff` a second grader, the items that the two
-    judge differently are listed under "differ". Rows that cannot be read are an InputError; nothing is left out.
+    A row holds the output in `field`, and the gold answer in "gold" or the task's own field. `grader` is a name or a call
+    such as "exact(extract='phrase')"; with `diff` a second grader, the items that the two judge differently are listed
+    under "differ". Rows that cannot be read are an InputError; nothing is left out.
     """
     known = find_task(task)
-    items = read_items(Path(path), known)
+    items = read_items(Path(path), known, field)
     verdicts = _judge(items, grader, known)
     correct = sum(v.correct for v in verdicts)
     result = {
