@@ -60,7 +60,7 @@ def test_data_for_one_task(model: Path, tmp_path: Path, capsys: pytest.CaptureFi
     ("argv", "code", "says"),
     [
         (["nowhere", "--tasks", "toy_math"], 3, "nowhere"),
-        (["nowhere", "--tasks", "toy_mat"], 2, "toy_math"),
+        (["nowhere", "--tasks", "toy_math", "--style", "alpca"], 2, "alpaca"),
         (["nowhere"], 2, "nothing to measure"),
         (["nowhere", "--tasks", "toy_math", "--limit", "0"], 2, "limit is 0"),
         (["nowhere", "--tasks", "toy_math", "--data", "gsm8k="], 2, "--data"),
