@@ -1,0 +1,22 @@
+"""deltakit init copies a recipe that says how it is run."""
+
+from support.cli import call
+
+
+def test_it_copies_and_never_replaces(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    done = call("init", "merge/task_arithmetic")
+    assert done.code == 0
+    assert "deltakit merge" in done.out
+    assert (tmp_path / "task_arithmetic.yaml").exists()
+    assert call("init", "merge/task_arithmetic").code == 3
+    assert call("init", "merge/task_arithmetic", "--overwrite").code == 0
+
+
+def test_a_dry_run_and_an_unknown_recipe(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert call("init", "merge/task_arithmetic", "--dry-run").code == 0
+    assert not list(tmp_path.iterdir())
+    done = call("init", "merge/task_arithmetik")
+    assert done.code == 2
+    assert "merge/task_arithmetic" in done.err
