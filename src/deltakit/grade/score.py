@@ -98,9 +98,9 @@ def grade_file(
 ) -> dict[str, Any]:
     """Score a JSONL file of outputs, or a log of samples that lm-eval wrote, as plain JSON-able data.
 
-    A row holds the output in `field`, and the gold answer in "gold" or the task's own field. `grader` is a name or a call
-    such as "exact(extract='phrase')"; with `diff` a second grader, the items that the two judge differently are listed
-    under "differ". Rows that cannot be read are an InputError; nothing is left out.
+    A row holds the output in `field`, and the gold answer in "gold" or the task's own field. `grader` is a name or a
+    call such as "exact(extract='phrase')"; with `diff` a second grader, the items that the two judge differently are
+    listed under "differ". Rows that cannot be read are an InputError; nothing is left out.
     """
     known = find_task(task)
     items = read_items(Path(path), known, field)
