@@ -1,2 +1,55 @@
-"""deltakit: the difference between a fine-tune and its base is an expression of terms and a file of its own."""
+"""deltakit: the difference between a fine-tune and its base is an expression of terms and a file of its own.
 
+The public names, each imported from its room when it is first used:
+
+    import deltakit as dk
+    model = dk.open_model("models/base + 0.6*math.delta + 0.4*chat.delta")   # lazy: nothing is computed yet
+    dk.write_checkpoint(model.tensors, Path("merged"), sidecar=model.sidecar, manifest=dk.make_manifest("merge"))
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any
+
+_PUBLIC = {
+    "Applied": "deltakit.delta.applied",
+    "Checkpoint": "deltakit.checkpoint.open",
+    "Delta": "deltakit.delta.expression",
+    "DeltakitError": "deltakit.errors",
+    "Model": "deltakit.delta.open",
+    "Sidecar": "deltakit.checkpoint.sidecar",
+    "TensorMap": "deltakit.tensors",
+    "TensorSpec": "deltakit.tensors",
+    "add": "deltakit.delta.expression",
+    "delta_statistics": "deltakit.delta.statistics",
+    "difference": "deltakit.delta.difference",
+    "extract": "deltakit.delta.extract",
+    "fingerprint": "deltakit.checkpoint.fingerprint",
+    "inspect_path": "deltakit.delta.inspection",
+    "load_model": "deltakit.runtime.load",
+    "make_manifest": "deltakit.manifest",
+    "open_as_delta": "deltakit.delta.open",
+    "open_checkpoint": "deltakit.checkpoint.open",
+    "open_delta": "deltakit.delta.container",
+    "open_model": "deltakit.delta.open",
+    "read": "deltakit.tensors",
+    "restore": "deltakit.delta.restore",
+    "scale": "deltakit.delta.expression",
+    "verify_checkpoint": "deltakit.checkpoint.verify",
+    "verify_delta": "deltakit.delta.verify",
+    "write_checkpoint": "deltakit.checkpoint.write",
+    "write_delta": "deltakit.delta.write",
+}
+
+__all__ = sorted(_PUBLIC)
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _PUBLIC:
+        raise AttributeError(f"module 'deltakit' has no attribute {name!r}")
+    return getattr(importlib.import_module(_PUBLIC[name]), name)
+
+
+def __dir__() -> list[str]:
+    return __all__
