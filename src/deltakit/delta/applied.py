@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+import numpy as np
+
 from deltakit.checkpoint.sidecar import Sidecar
 from deltakit.delta.expression import Delta, Entry
 from deltakit.delta.terms.base import base_floats
@@ -66,7 +68,8 @@ class Applied:
         if not entry.parts:
             return cast_bytes(self.base.buffer(name, lo, hi), self.base.specs[name].dtype, entry.spec.dtype)
         values = base_floats(self.base, name, lo, hi, entry.spec.dtype)
-        values += self.delta.rows(name, lo, hi)
+        rows = self.delta.rows(name, lo, hi)
+        np.add(values, rows, out=values, where=rows != 0)  # -0.0 + 0.0 is 0.0: a zero delta must not flip a bit
         return as_bytes(from_float32(values, entry.spec.dtype))
 
     def _check(self) -> None:
