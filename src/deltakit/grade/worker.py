@@ -82,7 +82,7 @@ class Worker:
             why = "it does not start" if hello is None else str(hello["why"])
             raise InputError(
                 f"symbolic grading needs math-verify: {why}",
-                remedy='pip install "math-verify" "antlr4-python3-runtime==4.11.0", or use the grader "exact"',
+                remedy='pip install "math-verify[antlr4-11-0]", or use the grader "exact"',
             )
         return process
 
