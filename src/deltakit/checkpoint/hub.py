@@ -18,8 +18,13 @@ _PATTERNS = [*SIDECAR_PATTERNS, "*.safetensors", "*.safetensors.index.json", "ad
 def hub_id(text: str) -> tuple[str, str | None] | None:
     """(repository, revision) if `text` is "org/name" or "org/name@revision" and no existing path, else None."""
     found = _ID.fullmatch(text)
-    local = Path(text).exists() or Path(text).parent.is_dir()  # a misspelt path is no reason to use the network
-    if found is None or local or text.endswith((".safetensors", ".json", ".yaml", ".delta")):
+    # a misspelt path is no reason to use the network
+    if (
+        found is None
+        or Path(text).exists()
+        or Path(text).parent.is_dir()
+        or text.endswith((".safetensors", ".json", ".yaml", ".delta"))
+    ):
         return None
     return found["repo"], found["revision"]
 

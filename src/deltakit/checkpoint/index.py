@@ -11,7 +11,7 @@ from deltakit.checkpoint.header import Header
 from deltakit.checkpoint.strict_json import parse_json
 from deltakit.errors import CheckpointError
 
-__all__ = ["Index", "disagreements", "read_index"]
+__all__ = ["Index", "check_shards", "disagreements", "read_index"]
 
 MAX_INDEX = 100_000_000  # bytes
 
@@ -37,13 +37,18 @@ def read_index(path: Path) -> Index:
     weights = parsed.get("weight_map") if isinstance(parsed, dict) else None
     if not isinstance(weights, dict) or not weights or not all(isinstance(v, str) for v in weights.values()):
         raise CheckpointError(f"{path}: expected a weight_map of tensor names to file names")
-    index = Index(weights, _total(parsed.get("metadata")))
+    for name in sorted({*weights.values()}):
+        confined(path.parent, name)
+    return Index(weights, _total(parsed.get("metadata")))
+
+
+def check_shards(path: Path, index: Index) -> None:
+    """CheckpointError that lists every shard of the index at `path` that is missing."""
     missing = [name for name in index.files if not confined(path.parent, name).is_file()]
     if missing:
-        details = [f"{name} ({_holds(weights, name)})" for name in missing]
+        details = [f"{name} ({_holds(index.weight_map, name)})" for name in missing]
         problem = f"{path}: {len(missing)} of {len(index.files)} shards are missing"
         raise CheckpointError(problem, details=details, remedy="run the download again")
-    return index
 
 
 def disagreements(index: Index, headers: Mapping[str, Header]) -> list[str]:

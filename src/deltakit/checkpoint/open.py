@@ -8,7 +8,7 @@ from pathlib import Path
 
 from deltakit.checkpoint.confine import confined
 from deltakit.checkpoint.hub import hub_id, snapshot
-from deltakit.checkpoint.index import Index, disagreements, read_index
+from deltakit.checkpoint.index import Index, check_shards, disagreements, read_index
 from deltakit.checkpoint.quantised import refuse_quantised
 from deltakit.checkpoint.shard import Shard
 from deltakit.checkpoint.sidecar import Sidecar, read_sidecar
@@ -89,6 +89,12 @@ class Checkpoint:
         """Size, time, inode and device of each file: the same files, not only the same contents."""
         return [list(self.shards[file].identity) for file in sorted(self.shards)]
 
+    @property
+    def revision(self) -> str | None:
+        """The commit of a hub snapshot, read off its place in the hub's cache; None for other folders."""
+        cached = self.path.parent.name == "snapshots" and self.path.parent.parent.name.startswith("models--")
+        return self.path.name if cached else None
+
     def _account(self, nbytes: int) -> None:
         # Mapped pages count as resident memory until they are let go, so a walk over a large model
         # would look as if the model were loaded. Pages in use come back from the page cache.
@@ -116,6 +122,8 @@ def open_checkpoint(where: str | Path, *, strict: bool = False, allow_quantised:
         checkpoint = _open_index(text, path)
     else:
         checkpoint = _open_file(text, path)
+    if not checkpoint.specs:
+        raise CheckpointError(f"{text} holds no tensors", remedy="check the path, or download again")
     if strict and checkpoint.notes:
         raise CheckpointError(f"{text}: not in order", details=checkpoint.notes)
     if not allow_quantised:
@@ -125,12 +133,19 @@ def open_checkpoint(where: str | Path, *, strict: bool = False, allow_quantised:
 
 def _locate(where: str | Path, text: str) -> Path:
     path = Path(where)
-    if path.exists():
+    if text and _exists(path):
         return path
     found = hub_id(text) if isinstance(where, str) else None
     if found is None:
         raise InputError(f"{text} does not exist", remedy="name a folder, a .safetensors file, or a hub id org/name")
     return snapshot(*found)
+
+
+def _exists(path: Path) -> bool:
+    try:
+        return path.exists()
+    except OSError:  # a name too long for the file system
+        return False
 
 
 def _open_file(text: str, path: Path) -> Checkpoint:
@@ -144,6 +159,7 @@ def _open_file(text: str, path: Path) -> Checkpoint:
 
 def _open_index(text: str, path: Path, folder: Path | None = None) -> Checkpoint:
     index = read_index(path)
+    check_shards(path, index)
     shards = {name: Shard(confined(path.parent, name)) for name in index.files}
     problems = disagreements(index, {name: shard.header for name, shard in shards.items()})
     if problems:
@@ -168,12 +184,13 @@ def _open_folder(text: str, folder: Path) -> Checkpoint:
     files = sorted(p.name for p in folder.glob("*.safetensors"))
     adapters = [f for f in files if f.startswith("adapter_model")]
     files = [f for f in files if f not in adapters]
-    if len(indexes) == 1 and not ("model.safetensors" in files and len(files) == 1):
-        if "model.safetensors" in files and "model.safetensors" not in read_index(folder / indexes[0]).files:
-            problem = f"{text} holds both model.safetensors and {indexes[0]}: two models in one folder"
-            raise CheckpointError(problem, remedy="name the file that you mean")
-        return _open_index(text, confined(folder, indexes[0]), folder)
-    if len(files) == 1 and len(indexes) < 2:
+    if len(indexes) == 1:
+        path = confined(folder, indexes[0])
+        if "model.safetensors" in {*files} - {*read_index(path).files}:
+            problem = f"{text} holds model.safetensors and an index of other files ({indexes[0]}): two models"
+            raise CheckpointError(problem, remedy="name the file that you mean, or remove the other")
+        return _open_index(text, path, folder)
+    if len(files) == 1 and not indexes:
         shard = Shard(confined(folder, files[0]))
         return Checkpoint(text, folder, {files[0]: shard}, read_sidecar(folder), inputs=(folder,))
     raise _no_weights(text, folder, files + indexes, adapters)
