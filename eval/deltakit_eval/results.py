@@ -36,14 +36,14 @@ def task_result(task: str, found: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def rows(result: Mapping[str, Any]) -> list[list[Any]]:
-    """(model, task, accuracy, stderr, n) of a whole result, in its order; held-out loss is a task of its own."""
+    """(model name, task, accuracy, stderr, n) of a whole result, in its order; held-out loss is a task of its own."""
     out = []
     for model in result["models"]:
         for name, task in model["tasks"].items():
-            out.append([model["model"], name, task["accuracy"], task["stderr"], task["n"]])
+            out.append([model["name"], name, task["accuracy"], task["stderr"], task["n"]])
         if model.get("loss"):
             loss = model["loss"]
-            out.append([model["model"], "held-out loss", loss["loss"], loss["stderr"], loss["records"]])
+            out.append([model["name"], "held-out loss", loss["loss"], loss["stderr"], loss["records"]])
     return out
 
 

@@ -11,11 +11,13 @@ from typing import Any, Protocol
 
 from deltakit.checkpoint import Progress, Staging, checksum, silent
 from deltakit.delta.open import Model, open_model
-from deltakit.errors import DeltakitError, InputError, RecipeError
+from deltakit.errors import DeltakitError, InputError
 from deltakit.generate import Engine, Host
 from deltakit.manifest import digest, pretty_json, versions
 from deltakit_eval.loss import held_out_loss
+from deltakit_eval.named import read_named
 from deltakit_eval.results import plain, short_name, task_result
+from deltakit_eval.size import stored_bytes
 from deltakit_eval.work import LOSS, Settings, Work, prepare
 
 __all__ = ["SCHEMA_VERSION", "evaluate"]
@@ -77,16 +79,15 @@ def evaluate(
     overwrite: bool = False,
     progress: Progress = silent,
 ) -> dict[str, Any]:
-    """Results of every MODEL string on every task, and held-out loss on the records of the file `loss`.
+    """Results of every operand ("MODEL" or "NAME=MODEL") on every task, and held-out loss on the records of `loss`.
 
     With `out` they are also written there, whole or not at all; a run that was killed, or that failed at a later
     model, goes on when the same call is made again. No restored model is ever written to disk. Raises RecipeError
     (usage, names) and InputError (files, data, models) before any weights are read.
     """
-    if not models or len(set(models)) != len(models):
-        raise RecipeError("name each model once" if models else "no model named", remedy="deltakit eval MODEL ...")
+    named = read_named(models)
     work = prepare(tasks, settings or Settings(), data, loss)
-    opened = [open_model(text) for text in models]
+    opened = [(m.name, open_model(m.text)) for m in named]
     plan = {"schema_version": SCHEMA_VERSION, "action": "eval", "versions": _versions(), **work.identity()}
     if out is None:
         return {**plan, "models": _measure(opened, work, Forgetful(), progress)}
@@ -107,22 +108,30 @@ def _versions() -> dict[str, str]:
     return {**versions(), "lm_eval": version("lm_eval")}
 
 
-def _measure(models: Sequence[Model], work: Work, memory: Memory, progress: Progress) -> list[dict[str, Any]]:
+def _measure(
+    models: Sequence[tuple[str, Model]], work: Work, memory: Memory, progress: Progress
+) -> list[dict[str, Any]]:
     """One record per model, in order. An error names the model it came with."""
     s = work.settings
     host = Host(device=s.device, dtype=s.dtype, batch_tokens=s.batch_tokens, max_rows=s.max_rows)
     progress.start("evaluating", len(models) * work.items, "answers")
     try:
         out = []
-        for model in models:
+        for name, model in models:
             try:
-                out.append(_model(model, host, work, memory, progress))
+                out.append({"name": name, **_size(model), **_model(model, host, work, memory, progress)})
             except DeltakitError as error:
-                message = f"{model.source}: {error.message}"
+                message = f"{name}: {error.message}"
                 raise type(error)(message, remedy=error.remedy, details=error.details) from error
         return out
     finally:
         progress.stop()
+
+
+def _size(model: Model) -> dict[str, int | None]:
+    """`bytes` on disk beyond the base (None: computed from a recipe), `model_bytes` of the whole weights."""
+    whole = sum(spec.nbytes for spec in model.tensors.specs.values())
+    return {"bytes": stored_bytes(model.source), "model_bytes": whole}
 
 
 def _model(model: Model, host: Host, work: Work, memory: Memory, progress: Progress) -> dict[str, Any]:

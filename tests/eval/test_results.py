@@ -61,7 +61,7 @@ def test_rows_and_summary() -> None:
     task = task_result("deltakit_gsm8k", FOUND)
     loss = {"loss": 2.0, "stderr": 0.1, "records": 9}
     result = {
-        "models": [{"model": "m", "tasks": {"gsm8k": task}, "loss": loss}],
+        "models": [{"name": "m", "model": "m", "tasks": {"gsm8k": task}, "loss": loss}],
         "tasks": {"gsm8k": {"n": 2, "config": {}}},
     }
     assert rows(result) == [["m", "gsm8k", 0.5, 0.5, 2], ["m", "held-out loss", 2.0, 0.1, 9]]

@@ -14,7 +14,7 @@ from deltakit_cli.output import console, emit, table
 from deltakit_cli.progress import progress
 
 EXAMPLE = """deltakit eval models/base models/math --tasks gsm8k --limit 200 -o results.json
-deltakit eval "models/base + 0.6*math.delta + 0.4*chat.delta" --tasks toy_math,toy_chat
+deltakit eval "both=models/base + 0.6*math.delta + 0.4*chat.delta" --tasks toy_math,toy_chat
 deltakit eval models/base "models/base + math.delta" --tasks gsm8k --data data/ --loss data/held_out.jsonl"""
 
 
@@ -50,9 +50,10 @@ def command(
 ) -> None:
     """Evaluate every MODEL on the same tasks, in one process.
 
-    MODEL is a path, a hub id, a merge recipe, or an expression "BASE + 0.6*DELTA + 0.4*DELTA". No restored model is
-    written to disk. Models of the same shape are written over each other in memory. The table shows accuracy ± its
-    standard error in per cent; held-out loss is in nats per response token.
+    MODEL is a path, a hub id, a merge recipe, or an expression "BASE + 0.6*DELTA + 0.4*DELTA". "NAME=MODEL" says what
+    it is called in results; "GROUP: LABEL=MODEL" also puts it in a group of the report. No restored model is written to
+    disk. Models of the same shape are written over each other in memory. The table shows accuracy ± its standard error
+    in per cent; held-out loss is in nats per response token.
     """
     os.environ.setdefault("TQDM_DISABLE", "1")  # lm-eval's bars; ours is one for the whole run
     from deltakit_eval.results import summary
