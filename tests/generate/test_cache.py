@@ -23,6 +23,8 @@ def test_it_holds_what_transformers_own_layer_holds_through_growth_and_selection
     for layer in (ours, theirs):
         layer.batch_select_indices(torch.tensor([2, 0]))
         layer.update(*(s[:2] for s in states(9, 1)))
+        layer.batch_repeat_interleave(2)
+        layer.update(*(torch.cat([s, s[:1]]) for s in states(10, 2)))
     assert torch.equal(ours.keys, theirs.keys)
     assert torch.equal(ours.values, theirs.values)
 

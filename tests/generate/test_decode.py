@@ -81,19 +81,45 @@ def test_a_drawn_answer_does_not_depend_on_its_neighbours() -> None:
     assert decode(model, again, stops) != decode(model, asked, stops)
 
 
+def recorded(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, ...]]:
+    """The shapes (rows, tokens) of every forward pass."""
+    shapes, real = [], module.forward
+
+    def passed(model: Any, ids: torch.Tensor, *rest: Any) -> Any:
+        shapes.append(tuple(ids.shape))
+        return real(model, ids, *rest)
+
+    monkeypatch.setattr(module, "forward", passed)
+    return shapes
+
+
+@pytest.mark.parametrize("own", [[7], [1, 30, 2, 9], [5, 5]])
+def test_what_all_prompts_begin_with_is_computed_once(own: list[int], monkeypatch: pytest.MonkeyPatch) -> None:
+    model, tokenizer = running()
+    template = tuple(range(50, 90))
+    asked = [Request(template + tuple(range(100 + i, 100 + i + n)), 5 + i) for i, n in enumerate(own)]
+    expected = [one_by_one(model, r.prompt, r.max_new_tokens) for r in asked]
+    shapes = recorded(monkeypatch)
+    answers = decode(model, asked, Stops(tokenizer, frozenset({2})))
+    assert [tokens for tokens, _ in answers] == expected
+    assert shapes[:2] == ([(1, 40), (len(own), max(own))] if len(own) > 1 else [(1, 47), (1, 1)])
+
+
+def test_equal_prompts_keep_a_token_of_their_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    model, tokenizer = running()
+    prompt = tuple(range(50, 90))
+    shapes = recorded(monkeypatch)
+    answers = decode(model, [Request(prompt, 5)] * 3, Stops(tokenizer, frozenset({2})))
+    assert shapes[:2] == [(1, 39), (3, 1)]
+    assert [tokens for tokens, _ in answers] == [one_by_one(model, prompt, 5)] * 3
+
+
 def test_finished_rows_leave_so_that_time_follows_the_tokens(monkeypatch: pytest.MonkeyPatch) -> None:
     model, tokenizer = running()
-    widths = []
-
-    def counted(model: Any, ids: torch.Tensor, *rest: Any) -> Any:
-        widths.append(len(ids))
-        return forward(model, ids, *rest)
-
-    forward = module.forward
-    monkeypatch.setattr(module, "forward", counted)
+    shapes = recorded(monkeypatch)
     asked = [Request(p, 2 if i else 30) for i, p in enumerate(prompts(16))]
     decode(model, asked, Stops(tokenizer, frozenset()))
-    assert widths == [16, 16, *[1] * 28]
+    assert [rows for rows, _ in shapes] == [16, 16, *[1] * 28]
 
 
 def test_weights_that_overflow_are_an_error_not_an_answer() -> None:

@@ -43,6 +43,11 @@ class GrowingLayer(DynamicLayer):  # type: ignore[misc]
             room[..., :old, :] = held
         return room
 
+    def batch_repeat_interleave(self, repeats: int) -> None:
+        """Every row `repeats` times; the room moves with the next update."""
+        super().batch_repeat_interleave(repeats)
+        self._room = None
+
     def batch_select_indices(self, indices: torch.Tensor) -> None:
         """Keep these rows only; the room moves with the next update."""
         super().batch_select_indices(indices)

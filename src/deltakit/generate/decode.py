@@ -10,7 +10,7 @@ from typing import Any
 import torch
 
 from deltakit.errors import VerificationError
-from deltakit.generate.cache import growing_cache
+from deltakit.generate.cache import GrowingLayer, growing_cache
 from deltakit.generate.request import Request
 from deltakit.generate.sampling import next_tokens
 from deltakit.generate.stops import Stops
@@ -18,6 +18,7 @@ from deltakit.generate.stops import Stops
 __all__ = ["decode", "forward", "left_padded"]
 
 _COMPACT = 0.75  # share of rows still going below which the others are dropped: dropping copies the cache once
+_WORTH = 16  # shared first tokens below which another forward pass costs more than it saves
 
 
 @dataclass
@@ -43,12 +44,10 @@ def decode(model: Any, requests: Sequence[Request], stops: Stops) -> list[tuple[
     beyond float rounding. Raises VerificationError if logits are not finite."""
     answers: list[list[int]] = [[] for _ in requests]
     reasons = [""] * len(requests)
-    ids, mask = left_padded([r.prompt for r in requests], model.device, extra=max(r.max_new_tokens for r in requests))
-    width = ids.shape[1]
-    first = (mask[:, :width].cumsum(1) - 1).clamp(min=0)
-    batch = _Batch(list(range(len(requests))), mask, first[:, -1] + 1, growing_cache(model.config))
-    logits = forward(model, ids, mask[:, :width], first, batch.cache)[:, -1]
-    for step in range(mask.shape[1] - width):
+    steps = max(r.max_new_tokens for r in requests)
+    batch, logits = _prefill(model, [r.prompt for r in requests], steps)
+    width = batch.mask.shape[1] - steps
+    for step in range(steps):
         tokens = _checked(next_tokens(logits, [requests[i] for i in batch.held], step), logits)
         _append(tokens, batch.held, requests, stops, answers, reasons)
         going = [row for row, i in enumerate(batch.held) if not reasons[i]]
@@ -62,6 +61,33 @@ def decode(model: Any, requests: Sequence[Request], stops: Stops) -> list[tuple[
         logits = forward(model, column, seen, batch.positions[:, None], batch.cache)[:, -1]
         batch.positions = batch.positions + 1
     return list(zip(answers, reasons, strict=True))
+
+
+def _prefill(model: Any, prompts: Sequence[tuple[int, ...]], steps: int) -> tuple[_Batch, torch.Tensor]:
+    """The batch after its prompts, and the logits (rows, vocabulary) of the first answer token.
+
+    What all prompts begin with (a template, few-shot examples) is computed once and its keys and values copied.
+    """
+    cache = growing_cache(model.config)
+    shared = _shared(prompts) if all(type(layer) is GrowingLayer for layer in cache.layers) else 0
+    ids, mask = left_padded([prompt[shared:] for prompt in prompts], model.device, extra=steps)
+    mask = torch.cat([mask.new_ones(len(prompts), shared), mask], 1)
+    width = shared + ids.shape[1]
+    positions = (mask[:, :width].cumsum(1) - 1).clamp(min=0)
+    if shared:
+        head = torch.tensor([prompts[0][:shared]], device=model.device)
+        forward(model, head, mask[:1, :shared], positions[:1, :shared], cache)
+        cache.batch_repeat_interleave(len(prompts))
+    logits = forward(model, ids, mask[:, :width], positions[:, shared:], cache)[:, -1]
+    return _Batch(list(range(len(prompts))), mask, positions[:, -1] + 1, cache), logits
+
+
+def _shared(prompts: Sequence[tuple[int, ...]]) -> int:
+    """How many first tokens are worth sharing: equal in all prompts, and every prompt has one more."""
+    low, high = min(prompts), max(prompts)  # in the order of tokens, so all others lie between
+    most = min(len(low), len(high), min(map(len, prompts)) - 1)
+    equal = next((i for i in range(most) if low[i] != high[i]), most)
+    return equal if len(prompts) > 1 and equal >= _WORTH else 0
 
 
 def forward(
