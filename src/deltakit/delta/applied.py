@@ -68,8 +68,9 @@ class Applied:
         if not entry.parts:
             return cast_bytes(self.base.buffer(name, lo, hi), self.base.specs[name].dtype, entry.spec.dtype)
         values = base_floats(self.base, name, lo, hi, entry.spec.dtype)
-        rows = self.delta.rows(name, lo, hi)
-        np.add(values, rows, out=values, where=rows != 0)  # -0.0 + 0.0 is 0.0: a zero delta must not flip a bit
+        with np.errstate(over="ignore", invalid="ignore"):  # what is not finite is counted and refused by the writer
+            rows = self.delta.rows(name, lo, hi)
+            np.add(values, rows, out=values, where=rows != 0)  # -0.0 + 0.0 is 0.0: a zero delta must not flip a bit
         return as_bytes(from_float32(values, entry.spec.dtype))
 
     def _check(self) -> None:

@@ -61,8 +61,9 @@ class ElectedMean:
 def _sum(deltas: Sequence[Float32], name: str) -> Float32:
     """The unweighted sum in the order of the models; InputError where it is not finite."""
     total = deltas[0].copy()
-    for delta in deltas[1:]:
-        total += delta
+    with np.errstate(over="ignore", invalid="ignore"):
+        for delta in deltas[1:]:
+            total += delta
     if not np.isfinite(total).all():
         raise InputError(f"tensor {name!r}: the deltas hold values that are not finite", remedy="check the models")
     return total

@@ -10,6 +10,7 @@ from typing import Any
 
 from deltakit.card import model_card
 from deltakit.checkpoint.pump import Progress, silent
+from deltakit.checkpoint.sidecar import Sidecar
 from deltakit.checkpoint.write import plan_checkpoint, write_checkpoint
 from deltakit.delta.difference import difference
 from deltakit.delta.expression import Delta, Lineage
@@ -42,7 +43,7 @@ def plan_output(recipe: MergeRecipe, out: Path, *, overwrite: bool = False) -> d
     kind = _kind(plan, out)
     if kind == "model":
         written = plan_checkpoint(
-            plan.tensors, out, sidecar=_files(plan, out), manifest=plan.manifest(), overwrite=overwrite,
+            plan.tensors, out, sidecar=_files(plan), manifest=plan.manifest(), overwrite=overwrite,
             order=plan.order, inputs=plan.inputs.checkpoints,
         )  # fmt: skip
     else:
@@ -92,15 +93,15 @@ def _kind(plan: Plan, out: Path) -> str:
     return "expression" if stored else "delta"
 
 
-def _files(plan: Plan, out: Path) -> Any:
+def _files(plan: Plan) -> Sidecar:
     """The files beside the weights, with a model card."""
-    card = model_card(plan.manifest(), title=Path(out).name, relation="merge")
+    card = model_card(plan.manifest(), title=f"A merge by {plan.recipe.method}", relation="merge")
     return plan.sidecar.with_files({"README.md": card.encode()})
 
 
 def _write_model(plan: Plan, out: Path, overwrite: bool, threads: int, progress: Progress) -> MergeResult:
     written = write_checkpoint(
-        plan.tensors, out, sidecar=_files(plan, out), manifest=plan.manifest(), overwrite=overwrite,
+        plan.tensors, out, sidecar=_files(plan), manifest=plan.manifest(), overwrite=overwrite,
         order=plan.order, threads=threads, inputs=plan.inputs.checkpoints, progress=progress,
     )  # fmt: skip
     return MergeResult(

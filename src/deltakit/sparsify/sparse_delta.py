@@ -13,7 +13,7 @@ from deltakit.delta.terms.base import Float32
 from deltakit.delta.terms.sparse import Sparse
 from deltakit.errors import InputError, NoEffectError
 from deltakit.sparsify.drop import Drop, mask_key
-from deltakit.sparsify.flow import Flow, Transform, flow_of, through
+from deltakit.sparsify.flow import Flow, Pull, Transform, flow_of, through
 from deltakit.sparsify.pipeline import check_drops, spell_pipeline
 from deltakit.sparsify.pulled import Pulled
 
@@ -61,7 +61,7 @@ class _Sparsified:
         return replace(entry, parts=(Part(1.0, term),))
 
     def _pull(self, name: str, lo: int, hi: int) -> Float32:
-        return _finite(name, self._end.pull(name, lo, hi))
+        return _finite(self._end.pull, name, lo, hi)
 
     def _stored(self, name: str) -> Sparse:
         spec = self._end.specs[name]
@@ -69,11 +69,13 @@ class _Sparsified:
             return Sparse.nonzero(lambda lo, hi: self._pull(name, lo, hi), spec)
         key, drop = mask_key(self._start, name), self._lone
         return Sparse.seeded(
-            lambda lo, hi: _finite(name, self._start.pull(name, lo, hi)), spec, key, drop.density, drop.factor
+            lambda lo, hi: _finite(self._start.pull, name, lo, hi), spec, key, drop.density, drop.factor
         )
 
 
-def _finite(name: str, values: Float32) -> Float32:
+def _finite(pull: Pull, name: str, lo: int, hi: int) -> Float32:
+    with np.errstate(over="ignore", invalid="ignore"):
+        values = pull(name, lo, hi)
     if not np.isfinite(values).all():
         raise InputError(f"tensor {name!r}: the delta holds values that are not finite", remedy="check both models")
     return values

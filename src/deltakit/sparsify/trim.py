@@ -93,6 +93,7 @@ class _Thresholds:
         count = sum(specs[n].numel for n in names)
         progress.start("threshold", 2 * count, "elements")
         try:
-            return exact_threshold(blocks, rank_of(self.density, count))
+            with np.errstate(over="ignore", invalid="ignore"):  # what is not finite is refused by name
+                return exact_threshold(blocks, rank_of(self.density, count))
         finally:
             progress.stop()
