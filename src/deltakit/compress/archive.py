@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -20,7 +21,7 @@ from deltakit.delta.site import Site
 from deltakit.delta.terms.base import Float32
 from deltakit.delta.terms.lowrank import matrix_shape
 from deltakit.delta.write import write_delta
-from deltakit.errors import InputError, ResourceError
+from deltakit.errors import InputError, NoEffectError, ResourceError
 from deltakit.tensors import row_blocks
 
 __all__ = ["Compressed", "compress", "compressed", "plan_compression"]
@@ -64,6 +65,8 @@ def plan_compression(
     which tensors changed and what the exact ones take; with `ratio`, reads no weights."""
     check_size(codec, ratio, nbytes)
     noted = _noted(delta, codec)
+    if delta.lineage.base and delta.lineage.base == delta.lineage.tuned:
+        _check_effect(delta)
     if nbytes is None:
         return Plan(spell(codec), ratio, None, plan_rows(noted, codec, ratio))
     same = [n for n in delta.specs if delta.entries[n].parts and not changed(delta.entries[n])]
@@ -121,6 +124,12 @@ def changed(entry: Entry) -> bool:
     """Whether any shared element differs from the base's; reads until the first that does."""
     spec = entry.shared_spec
     return any(total(entry.parts, lo, hi, spec.row_size).any() for lo, hi in row_blocks(spec))
+
+
+def _check_effect(delta: Delta) -> None:
+    """Equal fingerprints may be chance: they sample. Equal numbers are not."""
+    if not any(changed(entry) or entry.added is not None for entry in delta.entries.values()):
+        raise NoEffectError("the fine-tune equals its base: there is no delta", remedy="name the fine-tuned model")
 
 
 def _compress(row: Row, entry: Entry, codec: Codec, lineage: Lineage) -> Entry:
@@ -185,5 +194,11 @@ def _summary(out: Path, delta: Delta, plan: Plan, resumed: int) -> Compressed:
         elements=sum(row.spec.numel for row in coded),
         model=sum(spec.nbytes for spec in delta.specs.values()),
         resumed=resumed,
-        kinds={name: "+".join(p[1] for p in found) for name, found in parts.items()},
+        kinds={name: _kind(item) for name, item in archive.index["tensors"].items()},
     )
+
+
+def _kind(item: Mapping[str, Any]) -> str:
+    """What a tensor is stored as: the kinds of its terms, added rows last."""
+    kinds = [part[1] for part in item.get("p", ())] + ([item["a"][0]] if "a" in item else [])
+    return "+".join(kinds) or "unchanged"

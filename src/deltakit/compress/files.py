@@ -12,7 +12,6 @@ from deltakit.checkpoint.pump import Progress, silent
 from deltakit.checkpoint.staging import check_apart
 from deltakit.compress.archive import Compressed, compress, plan_compression
 from deltakit.compress.codec import parse_codec
-from deltakit.compress.plan import Plan
 from deltakit.delta.container import is_delta
 from deltakit.delta.expression import Delta
 from deltakit.delta.extract import extraction
@@ -57,8 +56,10 @@ def plan_files(
     plan = plan_compression(operands.delta, made, ratio=ratio, nbytes=nbytes, base=operands.base.sidecar)
     payload = sum(made.nbytes(row.spec, row.budget) for row in plan.covered)
     covered = sum(row.spec.nbytes for row in plan.covered)
+    actions = [row.action for row in plan.rows]
     return {
-        **plan.as_dict(), **summary(plan), "output": str(out), "free": written["free"],
+        **plan.as_dict(), "output": str(out), "free": written["free"],
+        "matrices": len(plan.covered), "exact": actions.count("exact"), "unchanged": actions.count("unchanged"),
         "payload": payload, "covered": covered, "payload_ratio": covered / payload,
     }  # fmt: skip
 
@@ -82,9 +83,3 @@ def compress_files(
         operands.base, operands.delta, made, Path(out), ratio=ratio, nbytes=nbytes, overwrite=overwrite,
         inputs=operands.inputs, mark=operands.mark, threads=threads, progress=progress,
     )  # fmt: skip
-
-
-def summary(plan: Plan) -> dict[str, int]:
-    """How many tensors are coded, kept exact, and equal to the base's."""
-    actions = [row.action for row in plan.rows]
-    return {action: actions.count(action) for action in ("codec", "exact", "unchanged")}

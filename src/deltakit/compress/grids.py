@@ -19,7 +19,7 @@ Float64 = NDArray[np.float64]
 # The best step of a uniform grid for a unit Gaussian, by bits (Max, 1960).
 _STEP = (0.0, 1.5958, 0.9957, 0.5860, 0.3352, 0.1881, 0.1041, 0.0568, 0.0308)
 _AROUND = np.array([0.7, 0.8, 0.9, 1.0, 1.1, 1.25, 1.5])  # of the Gaussian's best
-_INSIDE = np.array([0.5, 0.65, 0.8, 0.9, 1.0])  # of the range: what many bits and heavy tails want
+_INSIDE = np.array([0.5, 0.65, 0.8, 0.88, 0.94, 1.0])  # of the range: what many bits and heavy tails want
 _POLISH = 3
 
 

@@ -41,7 +41,8 @@ class Lowrank:
         return self.rank > 0
 
     def least(self, spec: TensorSpec) -> int:
-        return payload_bytes(matrix_shape(spec), [(self.dtype, max(1, self.rank))], "")
+        shape = matrix_shape(spec)
+        return payload_bytes(shape, [(self.dtype, min(max(1, self.rank), *shape))], "")
 
     def nbytes(self, spec: TensorSpec, budget: int | None) -> int:
         return payload_bytes(matrix_shape(spec), [(self.dtype, self._rank(spec, budget))], "")

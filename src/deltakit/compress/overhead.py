@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from deltakit.checkpoint.checksum import checksum
@@ -21,11 +22,10 @@ def overhead(delta: Delta, rows: Sequence[Row], base: Sidecar) -> int:
     """An upper bound, close to the truth. Exact tensors are packed to see what they take."""
     items, exact = {}, 0
     for row in rows:
-        if row.action == "codec":
-            items[row.name] = _stand_in(row)
-        else:
-            items[row.name], blob = pack_tensor(row.name, delta.entries[row.name])
-            exact += len(blob)
+        entry, coded = delta.entries[row.name], row.action == "codec"
+        item, blob = pack_tensor(row.name, replace(entry, parts=()) if coded else entry)
+        items[row.name] = item | _stand_in(row) if coded else item
+        exact += len(blob)
     files, packed = _files(differing(delta.sidecar, base))
     line = delta.lineage
     lineage = {"base": line.base, "tuned": line.tuned, "name": line.name, "note": dict(line.note)}
@@ -35,15 +35,10 @@ def overhead(delta: Delta, rows: Sequence[Row], base: Sidecar) -> int:
 
 
 def _stand_in(row: Row) -> dict[str, Any]:
-    """An index item like the one that the coded matrix will have: three bands, sizes with as many digits."""
+    """What the coded matrix will add to its index item: three bands, sizes with as many digits, some checksum."""
     size = row.budget or row.spec.nbytes // 16
     fields = {"b": [[8, 1], [3, 1 + size % 7], [2, 1 + size % 389]]}
-    return {
-        "s": list(row.shape),
-        "d": row.dtype,
-        "p": [[1.0, "lowrank", fields, size]],
-        "c": checksum(row.name.encode()),
-    }
+    return {"p": [[1.0, "lowrank", fields, size]], "c": checksum(row.name.encode())}
 
 
 def _files(sidecar: Sidecar) -> tuple[dict[str, Any], int]:
