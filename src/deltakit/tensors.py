@@ -161,7 +161,8 @@ def to_float32(raw: Any, dtype: str) -> Float32:
         return bits.view(np.float32)
     if dtype not in FLOAT_DTYPES:
         raise MismatchError(f"dtype {dtype} has no float arithmetic", remedy="leave integer tensors out, or copy them")
-    return np.frombuffer(raw, _NUMPY[dtype]).astype(np.float32)
+    with np.errstate(over="ignore"):  # an F64 beyond float32 becomes infinite, which the writer refuses by name
+        return np.frombuffer(raw, _NUMPY[dtype]).astype(np.float32)
 
 
 def from_float32(values: Float32, dtype: str) -> NDArray[Any]:
@@ -186,8 +187,9 @@ def cast_bytes(raw: Any, dtype: str, to: str) -> memoryview:
     """Raw element bytes recoded from one dtype to another (through float32, one rounding)."""
     if dtype == to:
         return memoryview(raw).cast("B")
-    if dtype == "F64" or to == "F64":
-        return as_bytes(np.frombuffer(raw, _NUMPY[dtype]).astype(_NUMPY[to]))
+    if "F64" in (dtype, to) and "BF16" not in (dtype, to):
+        with np.errstate(over="ignore"):
+            return as_bytes(np.frombuffer(raw, _NUMPY[dtype]).astype(_NUMPY[to]))
     return as_bytes(from_float32(to_float32(raw, dtype), to))
 
 
