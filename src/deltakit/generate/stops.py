@@ -44,7 +44,8 @@ class Stops:
         open_rows = [row for row, reason in enumerate(out) if not reason and stops[row]]
         tails = self.decode([answers[row][-_reach(stops[row]) :] for row in open_rows])
         for row, tail in zip(open_rows, tails, strict=True):
-            near = cut(tail, stops[row])[1] or "\ufffd" in tail  # a tail may begin inside a character
+            inside = "\ufffd" in tail and len(answers[row]) > _reach(stops[row])  # it may begin inside a character
+            near = inside or cut(tail, stops[row])[1]
             if near and cut(self.decode([answers[row]])[0], stops[row])[1]:
                 out[row] = "stop"
         return [
