@@ -89,7 +89,7 @@ def _human(result: Mapping[str, Any]) -> None:
 
 _LINES = {
     "parameters": "parameters",
-    "trained": "of these trained",
+    "trained": "parameters trained",
     "max_length": "longest record allowed, tokens",
     "examples_per_step": "records a step",
     "steps": "steps",

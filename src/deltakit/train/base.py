@@ -156,9 +156,10 @@ def _adapted(model: Any, lora: Lora, seed: int) -> Any:
     from peft import LoraConfig, get_peft_model
 
     targets = lora.target_modules if isinstance(lora.target_modules, str) else list(lora.target_modules)
+    # the base is named when the adapter is published: while training, peft would look for its name on the hub
     config = LoraConfig(
         r=lora.r, lora_alpha=lora.alpha, lora_dropout=lora.dropout, target_modules=targets, bias="none",
-        task_type="CAUSAL_LM", base_model_name_or_path="",  # set when it is published: peft asks the hub about a name
+        task_type="CAUSAL_LM",
     )  # fmt: skip
     # peft draws A from torch's global generator; forked so that nothing outside sees it, seeded so that a run repeats
     with torch.random.fork_rng(devices=[]):

@@ -14,18 +14,15 @@ __all__ = ["pad_batch"]
 
 
 def pad_batch(examples: Sequence[tuple[NDArray[np.int32], int]], pad: int) -> dict[str, torch.Tensor]:
-    """`input_ids`, `labels`, `attention_mask`, each int64 (examples, longest); padded on the right.
+    """`input_ids` and `labels`, int64 (examples, longest), padded on the right; prompt and padding are labelled IGNORE.
 
-    Labels of the prompt and of the padding are IGNORE. Without padding the mask is left out: it would say nothing, and
+    There is no attention mask: a causal model never looks to the right, so no learned position sees the padding, and
     attention without a mask is faster.
     """
     longest = max(len(ids) for ids, _ in examples)
     inputs = np.full((len(examples), longest), pad, np.int64)
     labels = np.full_like(inputs, IGNORE)
-    mask = np.zeros_like(inputs)
     for row, (ids, border) in enumerate(examples):
         inputs[row, : len(ids)] = ids
         labels[row, border : len(ids)] = ids[border:]
-        mask[row, : len(ids)] = 1
-    batch = {"input_ids": torch.from_numpy(inputs), "labels": torch.from_numpy(labels)}
-    return batch if mask.all() else batch | {"attention_mask": torch.from_numpy(mask)}
+    return {"input_ids": torch.from_numpy(inputs), "labels": torch.from_numpy(labels)}

@@ -5,6 +5,8 @@ from __future__ import annotations
 import dataclasses
 import math
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -13,10 +15,12 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from transformers import PrinterCallback, Trainer, TrainingArguments
+from transformers.utils import logging
 
 from deltakit.checkpoint import Progress
 from deltakit.errors import RecipeError
 from deltakit.runtime import threads_for
+from deltakit.train.attention import use_float32_attention
 from deltakit.train.base import load_trainable
 from deltakit.train.collate import pad_batch
 from deltakit.train.holdout import held_out_loss
@@ -54,8 +58,10 @@ def train(plan: Plan, args: Any, folder: Path, progress: Progress) -> dict[str, 
     if args.process_index == 0:
         losses.cut(step_of(start) if start else 0)
     model = load_trainable(plan.base, plan.recipe)
+    if args.device.type == "cpu" and args.bf16:
+        use_float32_attention(model)
     loss = TokenLoss()
-    with interruptible(args.world_size) as interrupt, threads_for(plan.base.parameters, args.device.type):
+    with interruptible(args.world_size) as interrupt, _threads(plan, args.device.type), _quiet():
         trainer = Trainer(
             model=model,
             args=args,
@@ -93,6 +99,27 @@ def train(plan: Plan, args: Any, folder: Path, progress: Progress) -> dict[str, 
         "processes": args.world_size,
         "device": args.device.type,
     }
+
+
+@contextmanager
+def _threads(plan: Plan, device: str) -> Iterator[None]:
+    """The recipe's number of threads, else the one that suits the model's size; restored."""
+    with threads_for(plan.base.parameters, device):
+        if plan.recipe.train.threads:
+            torch.set_num_threads(plan.recipe.train.threads)
+        yield
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """No bars of transformers' own; the setting is restored."""
+    shown = logging.is_progress_bar_enabled()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        if shown:
+            logging.enable_progress_bar()
 
 
 def _measure(trainer: Any, plan: Plan) -> Any:

@@ -57,7 +57,7 @@ def publish_adapter(
     config |= {"base_model_name_or_path": name, "revision": revision or None}
     made: dict[str, bytes] = {
         **files,
-        **tokenizer_files(base.tokenizer),
+        **tokenizer_files(base),
         "adapter_config.json": pretty_json(config),
         "adapter_model.safetensors": _adapter_bytes(checkpoint / "adapter_model.safetensors", recipe.save.dtype),
     }
@@ -126,14 +126,31 @@ def _sidecar(base: Base, trained: TensorMap) -> Sidecar:
         sidecar = sidecar.with_config(pad_token_id=base.pad)
     key = "torch_dtype" if "torch_dtype" in config else "dtype"
     sidecar = sidecar.with_config(**{key: _DTYPES.get(stored_dtype(trained), config.get(key))})
-    return sidecar.with_files(tokenizer_files(base.tokenizer)) if base.tokenizer_changed else sidecar
+    return sidecar.with_files(tokenizer_files(base)) if base.tokenizer_changed else sidecar
 
 
 _DTYPES = {"BF16": "bfloat16", "F16": "float16", "F32": "float32", "F64": "float64"}
 
 
-def tokenizer_files(tokenizer: Any) -> dict[str, bytes]:
-    """The files that transformers writes for a tokenizer."""
+def tokenizer_files(base: Base) -> dict[str, bytes]:
+    """The base's tokenizer files, with the padding token and the length that training gave it.
+
+    Only tokenizer.json is as transformers writes it: its tokenizer_config.json names classes that older releases lack.
+    """
+    kept = {n: raw for n, raw in base.sidecar.files.items() if n.startswith(_TOKENIZER) or n in _VOCABULARY}
+    if not base.tokenizer_changed:
+        return kept
     with TemporaryDirectory(prefix="deltakit-tokenizer-") as folder:
-        tokenizer.save_pretrained(folder)
-        return {p.name: p.read_bytes() for p in sorted(Path(folder).iterdir()) if p.is_file()}
+        base.tokenizer.save_pretrained(folder)
+        made = {p.name: p.read_bytes() for p in Path(folder).iterdir() if p.is_file()}
+    changes = {"pad_token": base.tokenizer.pad_token, "model_max_length": base.tokenizer.model_max_length}
+    for name in ("tokenizer_config.json", "special_tokens_map.json"):
+        if name in kept:
+            old = json.loads(kept[name])
+            known = {k: v for k, v in changes.items() if name != "special_tokens_map.json" or k == "pad_token"}
+            kept[name] = pretty_json({**old, **known})
+    return {**made, **kept, "tokenizer.json": made["tokenizer.json"]} if "tokenizer.json" in made else {**made, **kept}
+
+
+_TOKENIZER = ("tokenizer", "chat_template")
+_VOCABULARY = ("vocab.json", "vocab.txt", "merges.txt", "special_tokens_map.json", "added_tokens.json", "spiece.model")

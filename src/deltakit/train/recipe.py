@@ -59,6 +59,9 @@ class Optimise(Section):
     )
     group_by_length: bool = Field(default=True, description="fill a batch with records of similar length")
     gradient_checkpointing: bool = False
+    threads: int | None = Field(
+        default=None, ge=1, description="CPU threads; default: one for models under 20 million parameters"
+    )
 
     @model_validator(mode="after")
     def one_length(self) -> Optimise:
