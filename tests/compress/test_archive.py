@@ -91,7 +91,7 @@ def test_too_few_bytes_say_what_would_do(pair, tmp_path):
     need = int(wrong.value.remedy.split()[3].replace(",", ""))
     assert run(pair, tmp_path / "a", nbytes=need + 200).nbytes <= need + 200
     with pytest.raises(ResourceError, match="too few"):
-        run(pair, tmp_path / "b", "sign", nbytes=9000)
+        run(pair, tmp_path / "b", "sign", nbytes=5000)
     assert not (tmp_path / "b").exists()
 
 

@@ -2,7 +2,7 @@
 
 A column of codes c stands for the half-odd numbers c - (2**bits - 1)/2, without a scale of its own: the term's s takes
 the scale of both sides in. A float16 scale per group of 32 elements would cost a quarter of a 2-bit budget, one per 128
-a sixteenth; at equal true bytes that loses (bench/results/compress_synthetic.md).
+a sixteenth; at equal true bytes that is a draw at best (bench/results/compress_synthetic.md).
 """
 
 from __future__ import annotations
