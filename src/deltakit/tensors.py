@@ -180,7 +180,7 @@ def from_float32(values: Float32, dtype: str) -> NDArray[Any]:
 
 def as_bytes(values: NDArray[Any]) -> memoryview:
     """The raw bytes of an array, also of an empty one, without a copy where it is contiguous."""
-    return memoryview(np.ascontiguousarray(values)).cast("B") if values.size else memoryview(b"")
+    return np.ascontiguousarray(values).data.cast("B") if values.size else memoryview(b"")
 
 
 def cast_bytes(raw: Any, dtype: str, to: str) -> memoryview:

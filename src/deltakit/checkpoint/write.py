@@ -13,20 +13,20 @@ from deltakit import manifest as manifests
 from deltakit.checkpoint import disk
 from deltakit.checkpoint.checksum import hasher
 from deltakit.checkpoint.fingerprint import fingerprint
+from deltakit.checkpoint.job import Job, prepare
 from deltakit.checkpoint.journal import Record
-from deltakit.checkpoint.layout import INDEX_NAME, Layout, Placement, plan_layout
+from deltakit.checkpoint.layout import INDEX_NAME, Layout, Placement
 from deltakit.checkpoint.nonfinite import count_nonfinite
 from deltakit.checkpoint.open import Checkpoint
 from deltakit.checkpoint.pump import Progress, Shared, pump, silent
 from deltakit.checkpoint.sidecar import Sidecar
-from deltakit.checkpoint.staging import Staging, check_apart, check_output, resolved, staging_root
+from deltakit.checkpoint.staging import Staging, check_output, staging_root
 from deltakit.errors import InputError, MismatchError
 from deltakit.tensors import TensorMap, row_blocks
 
 __all__ = ["Written", "plan_checkpoint", "write_checkpoint"]
 
 _BATCH = 256 << 20  # bytes written between two syncs of the journal
-_SLACK = 1 << 20  # bytes for manifest, journal and the file system's own
 
 
 @dataclass(frozen=True)
@@ -45,35 +45,6 @@ class Written:
         return sum(self.files.values())
 
 
-@dataclass(frozen=True)
-class _Job:
-    """All that is settled before the first byte is written."""
-
-    source: TensorMap
-    out: Path
-    layout: Layout
-    sidecar: Sidecar
-    manifest: Mapping[str, Any]
-    order: tuple[str, ...]
-    inputs: tuple[Checkpoint, ...]
-    allow_nonfinite: bool
-
-    @property
-    def plan(self) -> dict[str, Any]:
-        """What tells this run's bytes from any other's; names the staging folder."""
-        return {
-            "headers": {file: manifests.digest(head) for file, head in self.layout.headers.items()},
-            "sidecar": {name: manifests.digest(raw) for name, raw in self.sidecar.files.items()},
-            "manifest": self.manifest,
-            "inputs": [c.identity for c in self.inputs],
-            "allow_nonfinite": self.allow_nonfinite,
-        }
-
-    @property
-    def paths(self) -> list[Path]:
-        return [path.resolve() for checkpoint in self.inputs for path in checkpoint.inputs]
-
-
 def plan_checkpoint(
     source: TensorMap,
     out: Path,
@@ -87,13 +58,13 @@ def plan_checkpoint(
     inputs: Sequence[Checkpoint] = (),
 ) -> dict[str, Any]:
     """The plan of `write_checkpoint` without the pull, JSON-able; raises what the writing would raise before it."""
-    job = _job(source, out, sidecar or Sidecar(), manifest or {}, max_shard_bytes, order, inputs, allow_nonfinite)
+    job = prepare(source, out, sidecar or Sidecar(), manifest or {}, max_shard_bytes, order, inputs, allow_nonfinite)
     check_output(job.out, overwrite)
     return {
         "output": str(job.out),
         "files": {**job.layout.sizes, **{name: len(raw) for name, raw in job.sidecar.files.items()}},
         "bytes": job.layout.nbytes + sum(map(len, job.sidecar.files.values())),
-        "free": disk.require_space(job.out.parent, _needed(job)),
+        "free": disk.require_space(job.out.parent, job.needed),
         "resumes": staging_root(job.out, job.plan).exists(),
         "tensors": {n: {"dtype": s.dtype, "shape": list(s.shape)} for n, s in sorted(source.specs.items())},
     }
@@ -121,8 +92,8 @@ def write_checkpoint(
     (default: the source's own, else by name); it changes no byte, nor do `threads` (0: one per core).
     Errors: InputError (output in the way, input changed, non-finite values), ResourceError (disk).
     """
-    job = _job(source, out, sidecar, manifest, max_shard_bytes, order, inputs, allow_nonfinite)
-    disk.require_space(job.out.parent, _needed(job))
+    job = prepare(source, out, sidecar, manifest, max_shard_bytes, order, inputs, allow_nonfinite)
+    disk.require_space(job.out.parent, job.needed)
     with Staging(job.out, job.plan, overwrite, inputs=job.paths) as staging:
         done = _finished(job, staging)
         resumed = len(done)
@@ -135,39 +106,7 @@ def write_checkpoint(
     return Written(job.out, dict(job.layout.sizes), whole["output"]["fingerprint"], whole, resumed)
 
 
-def _job(
-    source: TensorMap,
-    out: Path,
-    sidecar: Sidecar,
-    manifest: Mapping[str, Any],
-    max_shard_bytes: int,
-    order: Sequence[str] | None,
-    inputs: Sequence[Checkpoint],
-    allow_nonfinite: bool,
-) -> _Job:
-    layout = plan_layout(source.specs, max_shard_bytes)
-    reserved = {*layout.sizes, INDEX_NAME, manifests.MANIFEST_NAME} & sidecar.files.keys()
-    if reserved:
-        raise InputError("the sidecar holds files that the writer makes itself", details=sorted(reserved))
-    own = (source,) if isinstance(source, Checkpoint) and source not in inputs else ()
-    pulls = tuple(order if order is not None else getattr(source, "order", sorted(source.specs)))
-    if sorted(pulls) != sorted(source.specs):
-        raise MismatchError("the order of pulling does not name every tensor exactly once")
-    job = _Job(source, resolved(out), layout, sidecar, manifest, pulls, (*own, *inputs), allow_nonfinite)
-    check_apart(job.out, job.paths)
-    if job.out.exists() and not job.out.is_dir():
-        raise InputError(f"output {job.out} is a file", remedy="a checkpoint is a folder; choose another output")
-    return job
-
-
-def _needed(job: _Job) -> int:
-    """Bytes still to be written; what an interrupted run of the same plan holds is counted as there."""
-    have = staging_root(job.out, job.plan) / "files"
-    held = sum(p.stat().st_blocks * 512 for p in have.iterdir()) if have.is_dir() else 0
-    return max(0, job.layout.nbytes - held) + sum(map(len, job.sidecar.files.values())) + _SLACK
-
-
-def _finished(job: _Job, staging: Staging) -> dict[str, Record]:
+def _finished(job: Job, staging: Staging) -> dict[str, Record]:
     """What an earlier run of this plan finished, verified."""
     done = {}
     for name, place in job.layout.places.items():
@@ -177,7 +116,7 @@ def _finished(job: _Job, staging: Staging) -> dict[str, Record]:
     return done
 
 
-def _pull(job: _Job, staging: Staging, done: dict[str, Record], threads: int, progress: Progress) -> None:
+def _pull(job: Job, staging: Staging, done: dict[str, Record], threads: int, progress: Progress) -> None:
     """Write what is not in `done`, in order, and add it there and to the journal."""
     total = sum(place.spec.nbytes for place in job.layout.places.values())
     shared, stop = Shared(progress), threading.Event()
@@ -259,7 +198,7 @@ def _copy(
     return Record(name, place.file, place.offset, spec.nbytes, state.hexdigest(), extra)
 
 
-def _refuse_nonfinite(job: _Job, done: Mapping[str, Record]) -> None:
+def _refuse_nonfinite(job: Job, done: Mapping[str, Record]) -> None:
     bad = sorted((r for r in done.values() if r.extra), key=lambda r: (-sum(r.extra.values()), r.name))
     if job.allow_nonfinite or not bad:
         return
@@ -277,7 +216,7 @@ def _refuse_nonfinite(job: _Job, done: Mapping[str, Record]) -> None:
     raise InputError(problem, details=details, remedy=f"{remedy}; or allow non-finite values explicitly")
 
 
-def _complete(job: _Job, staging: Staging, done: Mapping[str, Record]) -> dict[str, Any]:
+def _complete(job: Job, staging: Staging, done: Mapping[str, Record]) -> dict[str, Any]:
     """Write index and sidecar into the staging folder; the manifest with what came out."""
     extras = {**job.sidecar.files, **({INDEX_NAME: job.layout.index} if job.layout.index else {})}
     for name in sorted(extras):
