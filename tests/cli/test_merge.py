@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from pathlib import Path
 
 import pytest
@@ -133,3 +134,16 @@ def test_the_shipped_recipes_run(recipe: Path, models: Path, tmp_path: Path) -> 
     first = recipe.read_text().splitlines()[0]
     assert first == f"# deltakit merge recipes/merge/{recipe.name} -o merged"
     assert run(recipe, "-o", tmp_path / "merged") == 0
+
+
+def test_the_how_to_runs(models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "models").symlink_to(models)
+    (tmp_path / "recipes").symlink_to(ROOT / "recipes")
+    monkeypatch.chdir(tmp_path)
+    lines = (ROOT / "docs" / "merging.md").read_text().splitlines()
+    commands = [shlex.split(line)[1:] for line in lines if line.startswith("deltakit ")]
+    assert len(commands) >= 9
+    for words in commands:
+        with pytest.raises(SystemExit) as stop:
+            main(words)
+        assert stop.value.code == 0, words
