@@ -11,7 +11,7 @@ from lm_eval.models.utils import normalize_gen_kwargs
 from lm_eval.utils import get_rolling_token_windows, make_disjoint_window
 
 from deltakit import rng
-from deltakit.errors import RecipeError
+from deltakit.errors import InputError, RecipeError
 from deltakit.generate import Engine, Host, Request
 from deltakit.registry import did_you_mean
 
@@ -85,7 +85,9 @@ class DeltakitLM(TemplateLM):  # type: ignore[misc]
         return type(self.tokenizer).__name__
 
     def apply_chat_template(self, chat_history: list[dict[str, str]], add_generation_prompt: bool = True) -> str:
-        """The tokenizer's own chat template as text."""
+        """The tokenizer's own chat template as text; InputError if it has none."""
+        if not self.tokenizer.chat_template:
+            raise InputError("the model's tokenizer has no chat template", remedy="leave --chat-template out")
         text: str = self.tokenizer.apply_chat_template(
             chat_history, tokenize=False, add_generation_prompt=add_generation_prompt
         )

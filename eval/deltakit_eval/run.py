@@ -2,70 +2,30 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from deltakit.checkpoint import Progress, Staging, checksum, silent
+from deltakit.checkpoint.staging import check_output
 from deltakit.delta.open import Model, open_model
 from deltakit.errors import DeltakitError, InputError
 from deltakit.generate import Engine, Host
 from deltakit.manifest import digest, pretty_json, versions
 from deltakit_eval.loss import held_out_loss
+from deltakit_eval.memory import Forgetful, Memory, Staged
 from deltakit_eval.named import read_named
 from deltakit_eval.results import plain, short_name, task_result
 from deltakit_eval.size import stored_bytes
 from deltakit_eval.work import LOSS, Settings, Work, prepare
 
-__all__ = ["SCHEMA_VERSION", "evaluate"]
+__all__ = ["SCHEMA_VERSION", "evaluate", "plan_evaluation"]
 
 SCHEMA_VERSION = 1
 _RESULTS = "results.json"
 _DRAWS = 100  # bootstrap draws, for metrics whose standard error has no formula; means have one
-
-
-class Memory(Protocol):
-    """Where finished measurements are kept."""
-
-    def get(self, key: str) -> dict[str, Any] | None: ...
-
-    def put(self, key: str, found: Mapping[str, Any]) -> None: ...
-
-
-class Forgetful:
-    """Keeps nothing: for a call without an output file."""
-
-    def get(self, key: str) -> dict[str, Any] | None:
-        """Nothing."""
-        return None
-
-    def put(self, key: str, found: Mapping[str, Any]) -> None:
-        """Nothing."""
-
-
-class Staged:
-    """Keeps every measurement in a staging folder, durable when `put` returns."""
-
-    def __init__(self, staging: Staging) -> None:
-        self._staging = staging
-
-    def get(self, key: str) -> dict[str, Any] | None:
-        """What an earlier, killed run measured, or None."""
-        record = self._staging.journal.get(key)
-        if record is None:
-            return None
-        found: dict[str, Any] = json.loads((self._staging.folder / record.file).read_bytes())
-        return found
-
-    def put(self, key: str, found: Mapping[str, Any]) -> None:
-        """One file a measurement."""
-        raw = pretty_json(found)
-        name = f"{key.partition(':')[2]}.json"
-        (self._staging.folder / name).write_bytes(raw)
-        self._staging.journal.add(key, name, 0, len(raw), checksum(raw))
 
 
 def evaluate(
@@ -85,9 +45,7 @@ def evaluate(
     model, goes on when the same call is made again. No restored model is ever written to disk. Raises RecipeError
     (usage, names) and InputError (files, data, models) before any weights are read.
     """
-    named = read_named(models)
-    work = prepare(tasks, settings or Settings(), data, loss)
-    opened = [(m.name, open_model(m.text)) for m in named]
+    opened, work = _open(models, tasks, settings, data, loss)
     plan = {"schema_version": SCHEMA_VERSION, "action": "eval", "versions": _versions(), **work.identity()}
     if out is None:
         return {**plan, "models": _measure(opened, work, Forgetful(), progress)}
@@ -102,6 +60,41 @@ def evaluate(
     if failed:
         raise failed
     return result
+
+
+def plan_evaluation(
+    models: Sequence[str],
+    tasks: Sequence[str],
+    settings: Settings | None = None,
+    *,
+    data: str | Path | Mapping[str, str | Path] | None = None,
+    loss: Path | None = None,
+    out: Path | None = None,
+    overwrite: bool = False,
+) -> dict[str, Any]:
+    """What `evaluate` would do, with all its checks and without reading weights: models, tasks, number of answers."""
+    opened, work = _open(models, tasks, settings, data, loss)
+    if out is not None:
+        check_output(out, overwrite)
+    sizes = [sum(spec.numel for spec in model.tensors.specs.values()) for _, model in opened]
+    return {
+        **work.identity(),
+        "models": [
+            {"name": name, "model": m.source, "parameters": n, **_size(m)}
+            for (name, m), n in zip(opened, sizes, strict=True)
+        ],
+        "answers": len(opened) * work.items,
+        "output": None if out is None else str(out),
+    }
+
+
+def _open(
+    models: Sequence[str], tasks: Sequence[str], settings: Settings | None, data: Any, loss: Path | None
+) -> tuple[list[tuple[str, Model]], Work]:
+    """Everything that is to be used, opened and checked; no weights are read."""
+    named = read_named(models)
+    work = prepare(tasks, settings or Settings(), data, loss)
+    return [(m.name, open_model(m.text)) for m in named], work
 
 
 def _versions() -> dict[str, str]:

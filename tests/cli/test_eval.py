@@ -49,6 +49,16 @@ def test_json_and_the_output_file(model: Path, tmp_path: Path, capsys: pytest.Ca
     assert f"wrote {out}" in said
 
 
+def test_a_dry_run_checks_and_writes_nothing(model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = tmp_path / "results.json"
+    assert run(model, "--tasks", "toy_math", "--limit", 7, "-o", out, "--dry-run") == 0
+    said = capsys.readouterr().out
+    assert "7 answers in all" in said
+    assert list(tmp_path.iterdir()) == []
+    out.write_text("mine")
+    assert run(model, "--tasks", "toy_math", "-o", out, "--dry-run") == 3
+
+
 def test_data_for_one_task(model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = tmp_path / "mine.jsonl"
     path.write_text('{"question": "2+2?", "answer": "#### 4"}\n')

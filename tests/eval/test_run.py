@@ -8,7 +8,7 @@ import pytest
 
 from deltakit.errors import InputError, MismatchError, RecipeError, VerificationError
 from deltakit_eval import run as module
-from deltakit_eval.run import evaluate
+from deltakit_eval.run import evaluate, plan_evaluation
 from deltakit_eval.work import Settings
 from support.running import write_folder
 
@@ -102,6 +102,35 @@ def test_other_weights_under_the_same_name_are_measured_anew(tmp_path: Path, mon
     seen = counted(monkeypatch)
     evaluate([str(model)], ["toy_math", "toy_chat"], SETTINGS, out=out)
     assert len(seen) == 2
+
+
+def test_a_delta_file_over_its_base_is_the_tuned_model(models: dict[str, str], tmp_path: Path) -> None:
+    from deltakit.delta.extract import extract
+
+    extract(models["base"], models["tuned"], tmp_path / "x.delta")
+    asked = [f"{models['base']} + {tmp_path}/x.delta", models["tuned"]]
+    restored, tuned = evaluate(asked, ["toy_math"], SETTINGS)["models"]
+    assert restored["content"] == tuned["content"]
+    assert restored["tasks"]["toy_math"]["samples"] == tuned["tasks"]["toy_math"]["samples"]
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["x.delta"]
+
+
+def test_a_chat_template_is_asked_through_and_missed(tmp_path: Path, models: dict[str, str]) -> None:
+    asked = Settings(limit=1, max_new_tokens=2, chat_template=True)
+    with pytest.raises(InputError, match="base: the model's tokenizer has no chat template"):
+        evaluate([models["base"]], ["toy_math"], asked)
+    model = write_folder(tmp_path / "m", 0)
+    (model / "chat_template.jinja").write_text("{% for m in messages %}[{{ m.content }}]{% endfor %}")
+    (sample,) = evaluate([str(model)], ["toy_math"], asked)["models"][0]["tasks"]["toy_math"]["samples"]
+    assert sample["prompt"].startswith("[Below is an instruction")
+    assert sample["prompt"].endswith("]")
+
+
+def test_a_plan_reads_no_weights(models: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "Host", None)
+    plan = plan_evaluation([models["base"], models["sum"]], ["toy_math"], SETTINGS)
+    assert plan["answers"] == 10
+    assert {m["parameters"] for m in plan["models"]} == {plan["models"][0]["parameters"]}
 
 
 def test_an_error_names_the_model(tmp_path: Path, models: dict[str, str]) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from deltakit_cli.options import example, format_option, output_option, overwrite_option
+from deltakit_cli.options import dry_run_option, example, format_option, output_option, overwrite_option
 from deltakit_cli.output import console, emit, table
 from deltakit_cli.progress import progress
 
@@ -36,6 +36,7 @@ deltakit eval models/base "models/base + math.delta" --tasks gsm8k --data data/ 
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda.")
 @click.option("--dtype", default="auto", show_default=True, help="auto: float32 on the CPU, else as stored.")
 @output_option(required=False, help="Write all results here as JSON, with every sample; resumable.")
+@dry_run_option
 @overwrite_option
 @format_option
 def command(
@@ -44,6 +45,7 @@ def command(
     data: tuple[str, ...],
     loss: Path | None,
     output: Path | None,
+    dry_run: bool,
     overwrite: bool,
     fmt: str,
     **settings: Any,
@@ -57,20 +59,15 @@ def command(
     """
     os.environ.setdefault("TQDM_DISABLE", "1")  # lm-eval's bars; ours is one for the whole run
     from deltakit_eval.results import summary
-    from deltakit_eval.run import evaluate
+    from deltakit_eval.run import evaluate, plan_evaluation
     from deltakit_eval.work import Settings
 
     names = [name.strip() for given in tasks for name in given.split(",") if name.strip()]
-    found = evaluate(
-        models,
-        names,
-        Settings(**settings),
-        data=_data(data),
-        loss=loss,
-        out=output,
-        overwrite=overwrite,
-        progress=progress(fmt),
-    )
+    what: dict[str, Any] = {"data": _data(data), "loss": loss, "out": output, "overwrite": overwrite}
+    if dry_run:
+        emit(plan_evaluation(models, names, Settings(**settings), **what), _plan, fmt)
+        return
+    found = evaluate(models, names, Settings(**settings), **what, progress=progress(fmt))
     emit({**summary(found), "output": str(output) if output else None}, _human, fmt)
 
 
@@ -82,6 +79,13 @@ def _data(given: tuple[str, ...]) -> str | dict[str, str] | None:
     if any(not path for path in named.values()):
         raise click.UsageError("--data: give one path, or TASK=PATH for each task")
     return named or None
+
+
+def _plan(plan: Mapping[str, Any]) -> None:
+    out = console()
+    out.print(table(["model", "parameters"], [[m["name"], m["parameters"]] for m in plan["models"]]))
+    out.print(table(["task", "n"], [[name, task["n"]] for name, task in plan["tasks"].items()]))
+    out.print(f"{plan['answers']} answers in all; results to {plan['output'] or 'the screen only'}")
 
 
 def _human(result: Mapping[str, Any]) -> None:
