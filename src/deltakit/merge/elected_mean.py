@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 from typing import ClassVar
 
 import numpy as np
 
-from deltakit.checkpoint.pump import Progress, silent
+from deltakit.checkpoint.pump import Progress, pump, silent
 from deltakit.delta.terms.base import Float32
 from deltakit.errors import InputError, RecipeError
 from deltakit.merge.method import Group, Needs
@@ -103,13 +104,18 @@ class _Majority:
     def _count(self, progress: Progress) -> int:
         """How many more elements elect plus than minus."""
         specs, votes = self.flows[0].specs, 0
+        ranges = [(name, lo, hi) for name, spec in specs.items() for lo, hi in row_blocks(spec)]
         progress.start("majority sign", sum(s.numel for s in specs.values()), "elements")
         try:
-            for name, spec in specs.items():
-                for lo, hi in row_blocks(spec):
-                    total = _sum([flow.pull(name, lo, hi) for flow in self.flows], name)
-                    votes += int(np.count_nonzero(total > 0)) - int(np.count_nonzero(total < 0))
-                    progress.advance(total.size, name)
+            with closing(pump(ranges, lambda at: self._votes(*at))) as found:
+                for (name, _, _), (some, size) in found:
+                    votes += some
+                    progress.advance(size, name)
         finally:
             progress.stop()
         return votes
+
+    def _votes(self, name: str, lo: int, hi: int) -> tuple[int, int]:
+        """The votes of a range, and its elements."""
+        total = _sum([flow.pull(name, lo, hi) for flow in self.flows], name)
+        return int(np.count_nonzero(total > 0)) - int(np.count_nonzero(total < 0)), total.size

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import ClassVar
@@ -69,14 +68,12 @@ class _Arcs:
     group: Group
     t: float
     found: dict[str, tuple[float, float]] = field(default_factory=dict)
-    lock: threading.Lock = field(default_factory=threading.Lock)
 
     def of(self, name: str) -> tuple[float, float]:
         """(f + g - 1, g) of a tensor."""
-        with self.lock:
-            if name not in self.found:
-                self.found[name] = _factors(self._cosine(name), self.t)
-            return self.found[name]
+        if name not in self.found:  # two threads at one tensor would find the same
+            self.found[name] = _factors(self._cosine(name), self.t)
+        return self.found[name]
 
     def _cosine(self, name: str) -> float | None:
         """The cosine between the two models' tensors, in float64; None where one of them is zero."""

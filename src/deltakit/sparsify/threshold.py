@@ -6,18 +6,21 @@ high 16 bits, the second the low 16 bits of those in the one bin that the wanted
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
+from contextlib import closing
 
 import numpy as np
 from numpy.typing import NDArray
 
+from deltakit.checkpoint.pump import Progress, pump, silent
 from deltakit.delta.terms.base import Float32
 from deltakit.errors import InputError, RecipeError
 
 __all__ = ["check_density", "exact_threshold", "rank_of"]
 
 _INFINITY = 0x7F80
-Blocks = Callable[[], Iterable[tuple[str, Float32]]]  # (tensor name, values), the same on every call
+Range = tuple[str, int, int]  # tensor name, first row, end
+Pull = Callable[[str, int, int], Float32]
 
 
 def check_density(density: float) -> None:
@@ -35,25 +38,37 @@ def rank_of(density: float, count: int) -> int:
     return count - int(density * count)
 
 
-def exact_threshold(blocks: Blocks, rank: int) -> np.float32:
-    """The `rank`-th smallest magnitude of all blocks; 0 for rank 0. Calls `blocks` twice.
+def exact_threshold(
+    ranges: Sequence[Range], pull: Pull, rank: int, threads: int = 0, progress: Progress = silent
+) -> np.float32:
+    """The `rank`-th smallest magnitude of all ranges; 0 for rank 0. Pulls each range twice, `threads` at a time.
 
-    Raises InputError naming the first tensor with a value that is not finite.
+    Raises InputError naming a tensor with a value that is not finite.
     """
     if rank <= 0:
         return np.float32(0)
-    high, below = _bin(_count(blocks, _high), rank)
-    low, _ = _bin(_count(blocks, lambda bits, name: _low(bits, high)), rank - below)
+
+    def count(digits: Callable[[NDArray[np.uint32], str], NDArray[np.uint32]]) -> NDArray[np.int64]:
+        counts = np.zeros(1 << 16, np.int64)
+        with closing(pump(ranges, lambda r: _count(pull, r, digits), threads=threads)) as found:
+            for (name, _, _), (some, size) in found:
+                counts += some
+                progress.advance(size, name)
+        return counts
+
+    high, below = _bin(count(_high), rank)
+    low, _ = _bin(count(lambda bits, name: _low(bits, high)), rank - below)
     return np.uint32(high << 16 | low).view(np.float32)
 
 
-def _count(blocks: Blocks, digits: Callable[[NDArray[np.uint32], str], NDArray[np.uint32]]) -> NDArray[np.int64]:
-    """How often each 16-bit digit occurs."""
-    counts = np.zeros(1 << 16, np.int64)
-    for name, values in blocks():
-        bits = np.ascontiguousarray(values, np.float32).view(np.uint32).ravel() & np.uint32(0x7FFFFFFF)
-        counts += np.bincount(digits(bits, name), minlength=1 << 16)
-    return counts
+def _count(
+    pull: Pull, at: Range, digits: Callable[[NDArray[np.uint32], str], NDArray[np.uint32]]
+) -> tuple[NDArray[np.int64], int]:
+    """How often each 16-bit digit occurs in a range, and the range's elements."""
+    with np.errstate(over="ignore", invalid="ignore"):  # what is not finite is refused by name
+        values = pull(*at)
+    bits = np.ascontiguousarray(values, np.float32).view(np.uint32).ravel() & np.uint32(0x7FFFFFFF)
+    return np.bincount(digits(bits, at[0]), minlength=1 << 16), bits.size
 
 
 def _high(bits: NDArray[np.uint32], name: str) -> NDArray[np.uint32]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import ClassVar
 
@@ -70,11 +69,14 @@ class _Thresholds:
 
     def of(self, name: str, progress: Progress = silent) -> np.float32:
         """The threshold that holds for a tensor."""
-        key = "" if self.whole else name
+        if not self.whole:
+            if name not in self.found:  # two threads at one tensor would find the same
+                self.found[name] = self._find([name], progress)
+            return self.found[name]
         with self.lock:
-            if key not in self.found:
-                self.found[key] = self._find(list(self.flow.specs) if self.whole else [name], progress)
-            return self.found[key]
+            if "" not in self.found:
+                self.found[""] = self._find(list(self.flow.specs), progress)
+            return self.found[""]
 
     def measure(self, progress: Progress) -> None:
         """Find the threshold of the whole model ahead; those of single tensors cost no extra pass over the model."""
@@ -83,17 +85,12 @@ class _Thresholds:
 
     def _find(self, names: list[str], progress: Progress) -> np.float32:
         specs = self.flow.specs
-
-        def blocks() -> Iterator[tuple[str, Float32]]:
-            for name in names:
-                for lo, hi in row_blocks(specs[name]):
-                    yield name, self.flow.pull(name, lo, hi)
-                    progress.advance((hi - lo) * specs[name].row_size, name)
-
+        ranges = [(name, lo, hi) for name in names for lo, hi in row_blocks(specs[name])]
         count = sum(specs[n].numel for n in names)
+        # one tensor is measured within a pull, where all cores are at work already
+        threads = 0 if self.whole else 1
         progress.start("threshold", 2 * count, "elements")
         try:
-            with np.errstate(over="ignore", invalid="ignore"):  # what is not finite is refused by name
-                return exact_threshold(blocks, rank_of(self.density, count))
+            return exact_threshold(ranges, self.flow.pull, rank_of(self.density, count), threads, progress)
         finally:
             progress.stop()
