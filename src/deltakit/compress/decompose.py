@@ -1,4 +1,4 @@
-"""The truncated SVD of a delta by its Gram matrix in float64: accurate enough, and faster than a full SVD.
+"""The truncated SVD of a delta by its Gram matrix in float64: as accurate as a float32 SVD, no slower, and streamable.
 
 The squared singular values of a float64 Gram matrix are good to about 1e-16 of the largest, so singular values down to
 1e-7 of the largest come out right. What lies under 2**-21 of the largest is rounding noise and is dropped, which also
