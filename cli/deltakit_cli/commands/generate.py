@@ -35,7 +35,8 @@ def command(model: str, prompts: tuple[str, ...], file: Path | None, fmt: str, *
 
     MODEL is a path, a hub id, a merge recipe, or an expression "BASE + 0.6*DELTA".
     """
-    from deltakit.generate.texts import generate_texts, read_prompts
+    from deltakit.data.asked import read_prompts
+    from deltakit.generate.texts import generate_texts
 
     asked = [*prompts, *(read_prompts(file) if file else [])]
     emit(generate_texts(model, asked, **settings), _human, fmt)

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import Any
 
-from deltakit.data.jsonl import Bad, bad_rows_error, read_rows
 from deltakit.delta.open import open_model
 from deltakit.errors import InputError, RecipeError
 from deltakit.generate.engine import Engine
@@ -14,7 +12,7 @@ from deltakit.generate.host import Host
 from deltakit.generate.request import Request
 from deltakit.prompts import STYLES, prompt_style
 
-__all__ = ["TEMPLATES", "generate_texts", "read_prompts"]
+__all__ = ["TEMPLATES", "generate_texts"]
 
 TEMPLATES = ("none", "chat", *STYLES)
 
@@ -55,24 +53,6 @@ def generate_texts(
         for prompt, found in zip(prompts, engine.generate(asked), strict=True)
     ]
     return {"model": model, "dtype": host.dtype, "device": host.device, "answers": answers}
-
-
-def read_prompts(path: Path) -> list[str]:
-    """Prompts of a file: JSON lines (.jsonl, .json) with a field "prompt", else one a line; blank lines are none."""
-    if path.suffix not in (".jsonl", ".json"):
-        if not path.is_file():
-            raise InputError(f"no file {path}", remedy="name a text file with one prompt a line, or JSON lines")
-        return [line for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
-    rows = [
-        Bad(row.line, 'no field "prompt" with a text')
-        if not isinstance(row, Bad) and not isinstance(row.value.get("prompt"), str)
-        else row
-        for row in read_rows(path)
-    ]
-    bad = [row for row in rows if isinstance(row, Bad)]
-    if bad:
-        raise bad_rows_error(path, bad, len(rows), 'every line needs {"prompt": "..."}')
-    return [str(row.value["prompt"]) for row in rows if not isinstance(row, Bad)]
 
 
 def _encoder(engine: Engine, template: str) -> tuple[Callable[[str], list[int]], tuple[str, ...]]:
