@@ -71,8 +71,8 @@ def _output(output: Mapping[str, Any]) -> str:
     if not output:
         return ""
     rows = [[name, f"{size:,}"] for name, size in sorted(output.get("files", {}).items())]
-    print_line = f"\n\nFingerprint: `{output['fingerprint']}`" if "fingerprint" in output else ""
-    return "## Files\n\n" + _table(["file", "bytes"], rows) + print_line
+    mark = f"\n\nFingerprint: `{output['fingerprint']}`" if "fingerprint" in output else ""
+    return "## Files\n\n" + _table(["file", "bytes"], rows) + mark
 
 
 def _versions(manifest: Mapping[str, Any]) -> str:

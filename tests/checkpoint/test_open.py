@@ -209,6 +209,18 @@ def test_what_does_not_exist(where: str) -> None:
     assert caught.value.exit_code == 3
 
 
+def test_a_file_that_may_not_be_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = save(tmp_path / "model.safetensors", random_tensors(SPECS))
+
+    def denied(self: Path, *args: object, **kwargs: object) -> None:
+        raise PermissionError(13, "Permission denied", str(self))
+
+    monkeypatch.setattr(Path, "open", denied)
+    with pytest.raises(InputError, match="cannot read .*Permission denied") as caught:
+        open_checkpoint(tmp_path)
+    assert str(path) in caught.value.message
+
+
 def test_a_gguf_file(tmp_path: Path) -> None:
     (tmp_path / "m.gguf").write_bytes(b"GGUF")
     with pytest.raises(CheckpointError, match="GGUF"):

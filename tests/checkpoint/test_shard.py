@@ -63,6 +63,14 @@ def test_a_missing_file(tmp_path: Path) -> None:
         Shard(tmp_path / "absent.safetensors")
 
 
+@pytest.mark.parametrize("kind", ["pipe", "folder"])
+def test_only_regular_files_are_opened(tmp_path: Path, kind: str) -> None:
+    path = tmp_path / "x.safetensors"
+    os.mkfifo(path) if kind == "pipe" else path.mkdir()
+    with pytest.raises(CheckpointError, match="not a regular file"):
+        Shard(path)
+
+
 def test_threads_may_read_at_once(path: Path) -> None:
     shard, whole = Shard(path), path.read_bytes()
     with ThreadPoolExecutor(8) as pool:

@@ -10,9 +10,10 @@ from pathlib import Path
 import pytest
 
 from deltakit import manifest as manifests
+from deltakit.checkpoint import disk
 from deltakit.checkpoint.checksum import checksum
 from deltakit.checkpoint.staging import Staging, check_apart, check_output, resolved, staging_root
-from deltakit.errors import InputError, RecipeError, ResourceError
+from deltakit.errors import InputError, RecipeError, ResourceError, UnsafeError
 from support.faults import faulty, killed_at, power_cut_at
 
 PLAN = {"inputs": ["sha256:1"], "seed": 1}
@@ -149,6 +150,30 @@ def test_a_single_file_survives_a_kill_anywhere(tmp_path: Path, old: bool, power
         if old or not out.exists():
             write(out, old)
         assert out.read_bytes() == b"x" * 10 + b"y" * 10
+
+
+def test_a_planted_symlink_is_not_followed(tmp_path: Path) -> None:
+    (tmp_path / "victim").mkdir()
+    (tmp_path / "victim" / "f").write_text("precious")
+    staging_root(tmp_path / "out", PLAN).symlink_to(tmp_path / "victim")
+    with pytest.raises(UnsafeError, match="symlink"), Staging(tmp_path / "out", PLAN):
+        pass
+    assert (tmp_path / "victim" / "f").read_text() == "precious"
+    with Staging(tmp_path / "other", PLAN):
+        disk.remove_tree(staging_root(tmp_path / "out", PLAN))
+    assert (tmp_path / "victim" / "f").exists()
+
+
+def test_what_is_done_survives_a_run_that_is_refused(tmp_path: Path) -> None:
+    with Staging(tmp_path / "out", PLAN) as staging:
+        note(staging, "x", b"1")
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "in the way").write_text("x")
+    with pytest.raises(InputError, match="not empty"), Staging(tmp_path / "out", PLAN):
+        pass
+    (tmp_path / "out" / "in the way").unlink()
+    with Staging(tmp_path / "out", PLAN) as staging:
+        assert staging.journal.get("x")
 
 
 def test_relative_and_linked_outputs_are_resolved(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

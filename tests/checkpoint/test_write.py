@@ -447,7 +447,7 @@ def test_odd_output_paths_work(source: Mapped, tmp_path: Path, name: str | bytes
     assert whole(open_checkpoint(put(source, out).path)) == whole(source)
 
 
-@pytest.mark.parametrize("name", ["x" * 300, "a\0b"])
+@pytest.mark.parametrize("name", ["x" * 300, "a\0b", "deep/" * 1000])
 def test_impossible_output_paths_are_usage_errors(source: Mapped, tmp_path: Path, name: str) -> None:
     with pytest.raises(DeltakitError) as caught:
         put(source, tmp_path / name)

@@ -140,7 +140,7 @@ def remove(path: Path) -> None:
 def remove_tree(path: Path) -> None:
     """Remove a folder and all in it, following no symlink; one that is gone already is fine."""
     with _explained("remove", path):
-        if not path.is_dir():
+        if path.is_symlink() or not path.is_dir():
             return
         for entry in sorted(path.iterdir()):
             if entry.is_dir() and not entry.is_symlink():

@@ -31,8 +31,8 @@ class Index:
 
 def read_index(path: Path) -> Index:
     """Parse and confine: UnsafeError for a shard name that leaves the folder, CheckpointError for the rest."""
-    if path.stat().st_size > MAX_INDEX:
-        raise CheckpointError(f"{path}: over {MAX_INDEX} bytes; not a weight index")
+    if not path.is_file() or path.stat().st_size > MAX_INDEX:
+        raise CheckpointError(f"{path}: not a file of at most {MAX_INDEX} bytes")
     parsed = parse_json(path.read_bytes(), str(path))
     weights = parsed.get("weight_map") if isinstance(parsed, dict) else None
     if not isinstance(weights, dict) or not weights or not all(isinstance(v, str) for v in weights.values()):

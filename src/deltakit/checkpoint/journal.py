@@ -40,8 +40,13 @@ class Journal:
         whole = path.read_bytes() if path.exists() else b""
         self._known, self._end = _parse(whole, self._head)
         self._fd = disk.create(path)
-        if self._end == 0:
-            self._append(self._head)
+        try:
+            if self._end == 0:
+                self._append(self._head)
+            disk.fsync_folder(path.parent)
+        except BaseException:
+            self.close()
+            raise
 
     def __len__(self) -> int:
         return len(self._known)

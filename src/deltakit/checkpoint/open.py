@@ -116,12 +116,11 @@ def open_checkpoint(where: str | Path, *, strict: bool = False, allow_quantised:
     """
     text = str(where)
     path = _locate(where, text)
-    if path.is_dir():
-        checkpoint = _open_folder(text, path)
-    elif path.name.endswith(_INDEX):
-        checkpoint = _open_index(text, path)
-    else:
-        checkpoint = _open_file(text, path)
+    try:
+        checkpoint = _open(text, path)
+    except OSError as error:
+        problem = f"cannot read {error.filename or path}: {error.strerror or error}"
+        raise InputError(problem, remedy="check its permissions and its disk") from error
     if not checkpoint.specs:
         raise CheckpointError(f"{text} holds no tensors", remedy="check the path, or download again")
     if strict and checkpoint.notes:
@@ -129,6 +128,12 @@ def open_checkpoint(where: str | Path, *, strict: bool = False, allow_quantised:
     if not allow_quantised:
         refuse_quantised(text, checkpoint.specs, checkpoint.sidecar.config)
     return checkpoint
+
+
+def _open(text: str, path: Path) -> Checkpoint:
+    if path.is_dir():
+        return _open_folder(text, path)
+    return _open_index(text, path) if path.name.endswith(_INDEX) else _open_file(text, path)
 
 
 def _locate(where: str | Path, text: str) -> Path:

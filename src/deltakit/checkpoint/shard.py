@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import mmap
 import os
+import stat
 import threading
 from pathlib import Path
 
@@ -60,4 +61,6 @@ def _identity(path: Path) -> tuple[int, int, int, int]:
         found = os.stat(path)
     except FileNotFoundError:
         raise CheckpointError(f"{path} does not exist", remedy="check the path, or run the download again") from None
+    if not stat.S_ISREG(found.st_mode):  # a pipe would wait for ever
+        raise CheckpointError(f"{path} is not a regular file", remedy="name a .safetensors file or a folder of them")
     return found.st_size, found.st_mtime_ns, found.st_ino, found.st_dev

@@ -21,7 +21,7 @@ from deltakit import manifest as manifests
 from deltakit.checkpoint import disk
 from deltakit.checkpoint.journal import Journal
 from deltakit.checkpoint.lock import Lock
-from deltakit.errors import DeltakitError, InputError, RecipeError
+from deltakit.errors import DeltakitError, InputError, RecipeError, UnsafeError
 
 __all__ = ["Staging", "check_apart", "check_output", "resolved", "staging_root", "sync_tree"]
 
@@ -55,14 +55,15 @@ class Staging:
         self._lock.take()
         try:
             self._recover()
+            if self.root.is_symlink():
+                raise UnsafeError(f"{self.root} is a symlink", remedy="remove it; deltakit never makes one there")
             journal = self.root / "journal.jsonl"
             if self.root.exists() and not (journal.exists() and self.folder.is_dir()):
                 disk.remove_tree(self.root)  # killed before its journal, or after its commit
             check_output(self.out, self.overwrite)
             disk.make_folder(self.folder)
+            disk.fsync_folder(self.out.parent)
             self.journal = Journal(journal, self.folder, self.plan)
-            for folder in (self.root, self.out.parent):
-                disk.fsync_folder(folder)
         except BaseException:
             self._lock.release()
             raise

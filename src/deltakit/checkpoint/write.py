@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,7 @@ from deltakit.checkpoint.open import Checkpoint
 from deltakit.checkpoint.pump import Progress, Shared, pump, silent
 from deltakit.checkpoint.sidecar import Sidecar
 from deltakit.checkpoint.staging import Staging, check_output, staging_root
-from deltakit.errors import InputError, MismatchError
+from deltakit.errors import DeltakitError, InputError, MismatchError
 from deltakit.tensors import TensorMap, row_blocks
 
 __all__ = ["Written", "plan_checkpoint", "write_checkpoint"]
@@ -149,8 +149,9 @@ def _note(
             if sum(r.length for r in batch) >= _BATCH:
                 staging.journal.extend(batch)
                 batch = []
-    except KeyboardInterrupt:
-        staging.journal.extend(batch)
+    except BaseException:
+        with suppress(DeltakitError):  # whole tensors are worth keeping whatever went wrong; that comes first
+            staging.journal.extend(batch)
         raise
     staging.journal.extend(batch)
 
