@@ -13,6 +13,7 @@ from deltakit.checkpoint import open_checkpoint
 from deltakit.delta.open import open_as_delta
 from deltakit.errors import InputError, RecipeError, VerificationError
 from deltakit.tensors import to_float32
+from deltakit.train.base import peft_silenced
 from deltakit.train.sft import preview, run_sft
 from deltakit.train.work import newest, work_folder
 from support.training import recipe
@@ -70,9 +71,9 @@ def test_the_same_recipe_gives_the_same_bytes(small, data, trained, tmp_path):
 
 
 def test_it_learns(small, data, tmp_path):
-    result = run_sft(recipe(small, data, train={"max_steps": 60, "lr": 1e-2, "batch_size": 8}), tmp_path / "out")
+    result = run_sft(recipe(small, data, train={"max_steps": 30, "lr": 1e-2, "batch_size": 4}), tmp_path / "out")
     rows = [json.loads(line) for line in (tmp_path / "out" / "loss.jsonl").read_text().splitlines()]
-    assert result["loss"] < 0.4 * rows[0]["loss"]
+    assert result["loss"] < 0.7 * rows[0]["loss"]
 
 
 def test_a_new_padding_token_grows_the_vocabulary_by_one(padless, data, tmp_path):
@@ -183,7 +184,8 @@ def test_an_adapter_is_pefts_and_a_delta(small, data, tmp_path):
     base = open_checkpoint(small)
     delta = open_as_delta(str(tmp_path / "adapter"), base)
     plain = AutoModelForCausalLM.from_pretrained(small, dtype="float32")
-    merged = PeftModel.from_pretrained(plain, tmp_path / "adapter").merge_and_unload().state_dict()
+    with peft_silenced():
+        merged = PeftModel.from_pretrained(plain, tmp_path / "adapter").merge_and_unload().state_dict()
     written = open_checkpoint(tmp_path / "merged")
     for name, spec in base.specs.items():
         old = to_float32(base.buffer(name), spec.dtype)
@@ -199,7 +201,8 @@ def test_an_adapter_names_its_base_and_resumes_with_dropout(small, data, tmp_pat
     made = recipe(small, data, lora=LORA)
     run_sft(made, tmp_path / "straight")
     with monkeypatch.context() as patch:
-        patch.setattr(watch, "retire", lambda folder, keep: os.kill(os.getpid(), signal.SIGINT))
+        once = iter([lambda: os.kill(os.getpid(), signal.SIGINT)])
+        patch.setattr(watch, "retire", lambda folder, keep: next(once, lambda: None)())
         with pytest.raises(KeyboardInterrupt, match="stopped at step 3 of 6"):
             run_sft(made, tmp_path / "broken")
     assert run_sft(made, tmp_path / "broken")["resumed_at"] == 3
@@ -220,8 +223,7 @@ def test_several_processes_write_one_output(small, data, tmp_path):
         "made = SftRecipe.model_validate_json(Path(sys.argv[1]).read_text())\n"
         "print(run_sft(made, Path(sys.argv[2]))['processes'])\n"
     )
-    launch = [sys.executable, "-m", "accelerate.commands.launch", "--cpu", "--num_processes", "2", "--num_machines",
-              "1", "--mixed_precision", "no", "--dynamo_backend", "no", "--main_process_port", "0"]  # fmt: skip
+    launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2"]
     ran = subprocess.run(
         [*launch, script, tmp_path / "recipe.json", tmp_path / "out"], capture_output=True, text=True, timeout=300,
         env={**os.environ, "OMP_NUM_THREADS": "1"}, check=False,

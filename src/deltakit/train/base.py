@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,7 +16,7 @@ from deltakit.errors import InputError, RecipeError
 from deltakit.runtime import load_model, load_tokenizer
 from deltakit.train.recipe import Lora, SftRecipe
 
-__all__ = ["Base", "load_trainable", "open_base"]
+__all__ = ["Base", "load_trainable", "open_base", "peft_silenced"]
 
 PAD = "[PAD]"  # the name that Alpaca and MetaMath give the token they add
 
@@ -152,11 +155,18 @@ def _grow(model: Any, rows: int) -> None:
                 layer.weight[before:] = layer.weight[:before].mean(0, keepdim=True)
 
 
+@contextmanager
+def peft_silenced() -> Iterator[None]:
+    """Without the warning that peft asks a transformers model by an old name of a property."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "`is_gradient_checkpointing` is deprecated", FutureWarning)
+        yield
+
+
 def _adapted(model: Any, lora: Lora, seed: int) -> Any:
     from peft import LoraConfig, get_peft_model
 
     targets = lora.target_modules if isinstance(lora.target_modules, str) else list(lora.target_modules)
-    # the base is named when the adapter is published: while training, peft would look for its name on the hub
     config = LoraConfig(
         r=lora.r, lora_alpha=lora.alpha, lora_dropout=lora.dropout, target_modules=targets, bias="none",
         task_type="CAUSAL_LM",
@@ -165,7 +175,10 @@ def _adapted(model: Any, lora: Lora, seed: int) -> Any:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         try:
-            adapted = get_peft_model(model, config)
+            with peft_silenced():
+                adapted = get_peft_model(model, config)
         except ValueError as error:
             raise RecipeError(f"lora.target_modules: {error}", remedy="name modules as the model calls them") from error
+    # peft would look the base up on the hub at every save; publishing names it
+    adapted.peft_config["default"].base_model_name_or_path = ""
     return adapted

@@ -15,7 +15,7 @@ from deltakit.errors import MismatchError
 from deltakit.manifest import digest, pretty_json
 from deltakit.runtime import stored_dtype
 from deltakit.tensors import Mapped, TensorMap, TensorSpec, cast_bytes, dtype_code
-from deltakit.train.base import Base, load_trainable
+from deltakit.train.base import Base, load_trainable, peft_silenced
 from deltakit.train.recipe import SftRecipe
 
 __all__ = ["publish_adapter", "publish_model", "tokenizer_files"]
@@ -86,7 +86,8 @@ def _merge(checkpoint: Path, base: Base, recipe: SftRecipe, folder: Path) -> Non
     from peft import PeftModel
 
     plain = load_trainable(base, recipe.model_copy(update={"lora": None}))
-    merged = PeftModel.from_pretrained(plain, str(checkpoint)).merge_and_unload()
+    with peft_silenced():
+        merged = PeftModel.from_pretrained(plain, str(checkpoint)).merge_and_unload()
     merged.save_pretrained(folder)
 
 
