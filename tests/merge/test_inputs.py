@@ -92,6 +92,7 @@ def test_the_same_model_twice_needs_names(tmp_path):
         opened("dare_linear", base, [models[0], models[0]], density=0.5)
     items = [{"model": models[0], "name": n} for n in "ab"]
     assert len(opened("dare_linear", base, items, density=0.5).members) == 2
+    assert len(opened("linear", None, items).members) == 2
 
 
 def test_weights_are_checked(tmp_path):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TypeAlias
 
@@ -66,12 +67,12 @@ def open_inputs(recipe: MergeRecipe) -> Inputs:
     methods = _checked(recipe)
     if recipe.base is not None:
         base = open_checkpoint(recipe.base)
-        opened = _open_each(recipe.models, lambda item: _delta(item.model, base))
+        opened = _open_each(recipe.models, [partial(_delta, item.model, base) for item in recipe.models])
         return _inputs(recipe, methods, base, recipe.base, base.sidecar, opened)
     models = [open_model(item.model) for item in recipe.models]
-    maps = {item.model: model.tensors for item, model in zip(recipe.models, models, strict=True)}
-    pivot = models[0 if methods[0].reduce.needs == "pair" else _pivot(recipe.models, list(maps.values()))]
-    opened = _open_each(recipe.models, lambda item: _over(pivot.tensors, maps[item.model]))
+    maps = [model.tensors for model in models]
+    pivot = models[0 if methods[0].reduce.needs == "pair" else _pivot(recipe.models, maps)]
+    opened = _open_each(recipe.models, [partial(_over, pivot.tensors, tensors) for tensors in maps])
     return _inputs(recipe, methods, pivot.tensors, pivot.source, pivot.sidecar, opened)
 
 
@@ -107,12 +108,12 @@ def _check_names(items: Sequence[ModelItem]) -> None:
         raise RecipeError("no model can be named 'base'", remedy="the word means the base in vocabulary:")
 
 
-def _open_each(items: Sequence[ModelItem], open_one: Callable[[ModelItem], Opened]) -> list[Opened]:
+def _open_each(items: Sequence[ModelItem], openers: Sequence[Callable[[], Opened]]) -> list[Opened]:
     """Every model's delta; mismatches of all of them in one error."""
     found, problems, remedy = [], list[str](), ""
-    for item in items:
+    for item, opened in zip(items, openers, strict=True):
         try:
-            found.append(open_one(item))
+            found.append(opened())
         except MismatchError as wrong:
             remedy = remedy or wrong.remedy
             problems += [f"{item.name or item.model}: {d}" for d in wrong.details or (wrong.message,)]
