@@ -1,0 +1,62 @@
+"""A report before it is HTML or Markdown: sections, each a picture with its numbers in a table."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from deltakit.report.sources import Sources
+
+__all__ = ["Cell", "Page", "Picture", "Section", "build_page"]
+
+Cell = str | int | float | None
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A figure under a file name's stem; `alt` says in words what it shows."""
+
+    stem: str
+    alt: str
+    figure: Any
+
+
+@dataclass(frozen=True)
+class Section:
+    """A title, a sentence, a picture or none, and the numbers behind it; `groups` gives each row's group, if any."""
+
+    title: str
+    text: str
+    columns: tuple[str, ...]
+    rows: tuple[tuple[Cell, ...], ...]
+    groups: tuple[str, ...] = ()
+    picture: Picture | None = None
+
+
+@dataclass(frozen=True)
+class Page:
+    """The whole report."""
+
+    title: str
+    sections: tuple[Section, ...]
+
+
+def build_page(sources: Sources, *, title: str = "deltakit report", lines: Sequence[str] = ()) -> Page:
+    """Every section that the sources have something for. `lines` names models that are drawn as lines in accuracy
+    against bytes. RecipeError for a name that is not in the results, InputError for nothing to show."""
+    from deltakit.errors import InputError
+    from deltakit.report import accuracy, heatmap, losses, measured, pareto
+
+    sections: list[Section] = []
+    if sources.rows:
+        sections.append(accuracy.section(sources.rows))
+        sections.extend(pareto.sections(sources.rows, lines))
+    sections.extend(heatmap.section(found, number) for number, found in enumerate(sources.comparisons, 1))
+    if sources.curves:
+        sections.append(losses.section(sources.curves))
+    if sources.measured:
+        sections.append(measured.section(sources.measured))
+    if not sections:
+        raise InputError("nothing to report", remedy="name at least one result file")
+    return Page(title, tuple(sections))

@@ -1,0 +1,61 @@
+"""The files a report is made of, told apart by what they hold."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from deltakit.checkpoint.strict_json import parse_json
+from deltakit.errors import InputError
+from deltakit.report.comparison import Comparison, read_comparison
+from deltakit.report.curve import Curve, read_curve
+from deltakit.report.results import Row, read_results
+
+__all__ = ["Sources", "read_sources"]
+
+
+@dataclass(frozen=True)
+class Sources:
+    """Everything a report may show. `measured`: per result file its tasks, settings and versions."""
+
+    rows: tuple[Row, ...] = ()
+    comparisons: tuple[Comparison, ...] = ()
+    curves: tuple[Curve, ...] = ()
+    measured: tuple[Mapping[str, Any], ...] = ()
+
+
+def read_sources(paths: Sequence[str | Path]) -> Sources:
+    """Results of `deltakit eval -o`, output of `deltakit diff --format json`, loss files or folders of `deltakit sft`.
+
+    InputError for a file that is none of these; it names all three.
+    """
+    results: list[Path] = []
+    comparisons: list[Comparison] = []
+    curves: list[Curve] = []
+    measured: list[Mapping[str, Any]] = []
+    for path in map(Path, paths):
+        if path.is_dir() or path.suffix == ".jsonl":
+            curves.append(read_curve(path))
+            continue
+        found = _parsed(path)
+        if "models" in found:
+            results.append(path)
+            measured.append({key: found.get(key, {}) for key in ("tasks", "settings", "versions")})
+        elif "tensors" in found and "summary" in found:
+            comparisons.append(read_comparison(found, str(path)))
+        else:
+            raise InputError(f"{path}: nothing that a report can show", remedy=_KINDS)
+    return Sources(tuple(read_results(results)), tuple(comparisons), tuple(curves), tuple(measured))
+
+
+_KINDS = "give results of `deltakit eval -o`, output of `deltakit diff --format json`, or the folder of `deltakit sft`"
+
+
+def _parsed(path: Path) -> dict[str, Any]:
+    try:
+        found = parse_json(path.read_bytes(), str(path))
+    except OSError as error:
+        raise InputError(f"{path}: {error.strerror or error}", remedy="name an existing file") from None
+    return found if isinstance(found, dict) else {}
