@@ -105,7 +105,7 @@ def adapter_delta(adapter: Adapter, base: TensorMap, *, name: str = "") -> Delta
 
     def make(tensor: str) -> Entry:
         spec = base.specs[tensor]
-        parts = (Part(1.0, Ref(spec, tensor, base, saved)),) if tensor in saved.specs else ()
+        parts: tuple[Part, ...] = (Part(1.0, Ref(spec, tensor, base, saved)),) if tensor in saved.specs else ()
         if tensor in by_name:
             parts += (Part(1.0, _term(adapter, by_name[tensor], spec)),)
         return Entry(spec, spec.rows, parts)
