@@ -11,7 +11,7 @@ import numpy as np
 from deltakit.merge.plan import Plan, plan_merge
 from deltakit.merge.recipe import MergeRecipe, merge_recipe
 from deltakit.recipe import make_recipe
-from deltakit.tensors import TensorMap, TensorSpec, from_float32, to_float32
+from deltakit.tensors import TensorMap, from_float32, to_float32
 from support.models import save
 from support.tensors import tensor
 
@@ -98,8 +98,3 @@ def unflat(vector: Array, like: Mapping[str, Array]) -> Arrays:
         made[name] = vector[at : at + like[name].size].reshape(like[name].shape)
         at += like[name].size
     return made
-
-
-def spec_of(values: Array, dtype: str = "F32") -> TensorSpec:
-    """The spec of an array."""
-    return TensorSpec(values.shape, dtype)
