@@ -29,6 +29,7 @@ VERBS = {
     "sparsify": "Sparsify a delta (DARE, trim).",
     "merge": "Merge models (task arithmetic, TIES, DARE, slerp, ...).",
     "compress": "Compress a delta (svd_mixed, lowrank, sign).",
+    "data": "Make records to train and to evaluate on.",
     "sft": "Fine-tune a model on MetaMathQA-style data.",
     "generate": "Generate text with a model or an expression.",
     "eval": "Evaluate models with lm-eval.",
