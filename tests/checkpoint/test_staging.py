@@ -14,7 +14,7 @@ from deltakit.checkpoint import disk
 from deltakit.checkpoint.checksum import checksum
 from deltakit.checkpoint.staging import Staging, check_apart, check_output, resolved, staging_root
 from deltakit.errors import InputError, RecipeError, ResourceError, UnsafeError
-from support.faults import faulty, killed_at, power_cut_at
+from support.faults import ALL, faulty, killed_at, power_cut_at
 
 PLAN = {"inputs": ["sha256:1"], "seed": 1}
 
@@ -125,12 +125,41 @@ def test_litter_of_a_dead_run_is_cleared_and_nothing_else(tmp_path: Path) -> Non
     assert [p.name for p in tmp_path.iterdir()] == ["out.partial-mine"]
 
 
+def unsynced(path: Path, raw: bytes) -> None:
+    """A file written through the shim, and left to the commit to sync."""
+    fd = disk.create(path)
+    disk.pwrite(fd, raw, 0, path)
+    disk.close(fd)
+
+
+@pytest.mark.parametrize("lost", [ALL, frozenset({"data"})], ids=["all", "data"])
+def test_a_commit_syncs_what_its_user_did_not(tmp_path: Path, lost: frozenset[str]) -> None:
+    def work(out: Path) -> None:
+        with Staging(out, PLAN) as staging:
+            for name in ("x", "sub/y"):
+                disk.make_folder((staging.folder / name).parent)
+                unsynced(staging.folder / name, b"0123456789")
+            staging.commit({"schema_version": 1})
+
+    for at in range(100):
+        out = tmp_path / str(at) / "out"
+        out.parent.mkdir()
+        if not power_cut_at(at, lambda out=out: work(out), lost=lost):  # type: ignore[misc]
+            assert at > 20
+            return
+        if (out / manifests.MANIFEST_NAME).exists():
+            assert manifests.read_manifest(out) == {"schema_version": 1}
+            assert (out / "x").read_bytes() == (out / "sub" / "y").read_bytes() == b"0123456789"
+        else:
+            assert not out.exists()
+
+
 def write(out: Path, overwrite: bool) -> None:
     with Staging(out, PLAN, overwrite) as staging:
         for name in ("x", "y"):
             if staging.journal.get(name) is None:
                 note(staging, name, name.encode() * 10)
-        (staging.folder / "joined").write_bytes(b"x" * 10 + b"y" * 10)
+        unsynced(staging.folder / "joined", b"x" * 10 + b"y" * 10)
         staging.commit_file("joined")
 
 

@@ -29,7 +29,7 @@ from deltakit.checkpoint.verify import verify_checkpoint
 from deltakit.checkpoint.write import Written, plan_checkpoint, write_checkpoint
 from deltakit.errors import DeltakitError, InputError, MismatchError, ResourceError
 from deltakit.tensors import Mapped, TensorMap, TensorSpec, cast
-from support.faults import broken, faulty, full_disk, killed_at, power_cut_at
+from support.faults import ALL, broken, faulty, full_disk, killed_at, power_cut_at
 from support.models import random_tensors, save, save_sharded
 from support.tensors import memory, tensor, whole
 
@@ -191,16 +191,16 @@ def test_killed_at_any_operation_and_run_again_gives_the_same_bytes(
     assert resumed > 5
 
 
-@pytest.mark.parametrize("names_survive", [False, True])
+@pytest.mark.parametrize("lost", [ALL, frozenset({"data"}), frozenset({"removals"})], ids=["all", "data", "removals"])
 @pytest.mark.parametrize("old", [False, True])
 def test_a_power_cut_leaves_the_old_or_the_whole_new(
-    small: Mapped, tmp_path: Path, old: bool, names_survive: bool
+    small: Mapped, tmp_path: Path, old: bool, lost: frozenset[str]
 ) -> None:
     expected = files(put(small, tmp_path / "expected").path)
     at = 0
     while True:
         out, before = prepare(tmp_path / "case", old)
-        cut = power_cut_at(at, crash_run(small, out, old), names_survive=names_survive)
+        cut = power_cut_at(at, crash_run(small, out, old), lost=lost)
         now = files(out) if out.exists() else {}
         assert now in (before, expected), f"operation {at}"
         if not cut:

@@ -18,6 +18,9 @@ COUNTED = ("open", "ftruncate", "pwrite", "fsync", "rename", "unlink", "mkdir", 
 GROWING = ("open", "ftruncate", "pwrite", "mkdir")  # what a full disk refuses
 
 
+ALL = frozenset({"data", "names", "removals"})
+
+
 class PowerCut(BaseException):
     """The machine is off: nothing after this reaches the disk."""
 
@@ -108,12 +111,13 @@ def killed_at(at: int, work: Callable[[], Any], *, swap: bool = True) -> bool:
     return False
 
 
-def power_cut_at(at: int, work: Callable[[], Any], *, names_survive: bool = False) -> bool:
+def power_cut_at(at: int, work: Callable[[], Any], *, lost: frozenset[str] = ALL) -> bool:
     """Run `work`, cut the power before operation `at`, and undo what was not synced; False if it came to its end.
 
-    `names_survive`: creations and renames reach the disk although unsynced, only file contents are lost.
+    `lost` says which unsynced changes are undone ("data", "names", "removals"); others reach the disk, as
+    real file systems may reorder them.
     """
-    machine = _Machine(names_survive)
+    machine = _Machine(lost)
 
     def fault(name: str, n: int) -> None:
         if n >= at:
@@ -133,8 +137,8 @@ def power_cut_at(at: int, work: Callable[[], Any], *, names_survive: bool = Fals
 class _Machine:
     """What is written but not synced: a list of (inode that must be synced, undo), in order."""
 
-    def __init__(self, names_survive: bool) -> None:
-        self.names_survive = names_survive
+    def __init__(self, lost: frozenset[str]) -> None:
+        self.lost = lost
         self.pending: list[tuple[tuple[int, int], Callable[[], Any]]] = []
         self.descriptors: list[int] = []
 
@@ -143,12 +147,9 @@ class _Machine:
         self.descriptors.append(fd)
         return fd
 
-    def name_changed(self, folder: int, undo: Callable[[], Any]) -> None:
-        if not self.names_survive:
-            self.pending.append((_inode(folder), undo))
-
-    def data_changed(self, fd: int, undo: Callable[[], Any]) -> None:
-        self.pending.append((_inode(fd), undo))
+    def changed(self, what: str, fd: int, undo: Callable[[], Any]) -> None:
+        if what in self.lost:
+            self.pending.append((_inode(fd), undo))
 
     def synced(self, fd: int) -> None:
         self.pending = [(inode, undo) for inode, undo in self.pending if inode != _inode(fd)]
@@ -181,13 +182,21 @@ class _Watched:
         if new:
             folder = self._machine.keep(Path(path).parent)
             name = Path(path).name
-            self._machine.name_changed(folder, lambda: os.unlink(name, dir_fd=folder))
+            self._machine.changed("names", folder, lambda: os.unlink(name, dir_fd=folder))
         return fd
 
     def mkdir(self, path: Path) -> None:
         self._shim.mkdir(path)
         folder, name = self._machine.keep(Path(path).parent), Path(path).name
-        self._machine.name_changed(folder, lambda: os.rmdir(name, dir_fd=folder))
+        self._machine.changed("names", folder, lambda: os.rmdir(name, dir_fd=folder))
+
+    def unlink(self, path: Path) -> None:
+        regular = Path(path).is_file() and not Path(path).is_symlink()
+        content = Path(path).read_bytes() if regular else b""
+        folder, name = self._machine.keep(Path(path).parent), Path(path).name
+        self._shim.unlink(path)
+        if regular:
+            self._machine.changed("removals", folder, lambda: _restore(folder, name, content))
 
     def pwrite(self, fd: int, data: Any, offset: int) -> int:
         before, size = os.pread(fd, len(data), offset), os.fstat(fd).st_size
@@ -209,7 +218,7 @@ class _Watched:
             os.ftruncate(copy, size)
             os.pwrite(copy, before, offset)
 
-        self._machine.data_changed(fd, undo)
+        self._machine.changed("data", fd, undo)
 
     def rename(self, old: Path, new: Path) -> None:
         source, target = self._machine.keep(Path(old).parent), self._machine.keep(Path(new).parent)
@@ -221,17 +230,21 @@ class _Watched:
         def undo() -> None:
             os.rename(b, a, src_dir_fd=target, dst_dir_fd=source)
             if replaced is not None:
-                fd = os.open(b, os.O_WRONLY | os.O_CREAT, 0o644, dir_fd=target)
-                os.pwrite(fd, replaced, 0)
-                os.close(fd)
+                _restore(target, b, replaced)
             if empty_folder:
                 os.mkdir(b, dir_fd=target)
 
-        self._machine.name_changed(target, undo)
+        self._machine.changed("names", target, undo)
 
     def fsync(self, fd: int) -> None:
         self._shim.fsync(fd)
         self._machine.synced(fd)
+
+
+def _restore(folder: int, name: str, content: bytes) -> None:
+    fd = os.open(name, os.O_WRONLY | os.O_CREAT, 0o644, dir_fd=folder)
+    os.pwrite(fd, content, 0)
+    os.close(fd)
 
 
 def _inode(fd: int) -> tuple[int, int]:
