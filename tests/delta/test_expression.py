@@ -5,7 +5,7 @@ import pytest
 
 from deltakit.delta.applied import Applied
 from deltakit.delta.difference import difference
-from deltakit.delta.expression import Delta, Entry, Lineage, Part, add, adds_rows, check_base, scale, total
+from deltakit.delta.expression import Delta, Entries, Entry, Lineage, Part, add, adds_rows, check_base, scale, total
 from deltakit.errors import MismatchError, RecipeError
 from deltakit.tensors import TensorSpec, to_float32
 from support.tensors import bits, memory, normal, pair, tensor, whole
@@ -123,3 +123,21 @@ def test_a_delta_belongs_to_one_base():
     check_base(Delta({}), "sha256:anything", "an adapter holds none")
     with pytest.raises(MismatchError, match="another base"):
         check_base(delta, "sha256:2", "here")
+
+
+def test_entries_are_made_when_asked_for_and_kept_only_where_that_is_cheap():
+    made = []
+
+    def make(name):
+        made.append(name)
+        return Entry(TensorSpec((1,), "F32"), 1)
+
+    specs = {"b": TensorSpec((1,), "F32"), "a": TensorSpec((1,), "F32")}
+    kept = Entries(specs, make)
+    assert (list(kept), len(kept), made) == (["a", "b"], 2, [])
+    assert kept["a"] is kept["a"]
+    assert made == ["a"]
+    anew = Delta(kept).map(lambda name, entry: Entry(entry.spec, 0)).entries
+    assert anew["b"] is not anew["b"]
+    with pytest.raises(KeyError):
+        anew["c"]

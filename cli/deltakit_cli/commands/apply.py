@@ -52,7 +52,7 @@ def _done(result: Mapping[str, Any]) -> None:
     out = console()
     out.print(f"wrote {result['output']}: {result['bytes']:,} bytes of weights")
     if result["exact"] is not None:
-        same = "equals" if result["exact"] else "differs from (the delta is lossy)"
-        out.print(f"its fingerprint {same} that of the model the delta was extracted from")
+        lossy = "it differs from the model that the delta was taken of: the delta is lossy"
+        out.print("it equals the model that the delta was taken of, bit for bit" if result["exact"] else lossy)
     if result["removed_from_config"]:
         out.print(f"removed from the configuration: {', '.join(result['removed_from_config'])}")

@@ -56,18 +56,22 @@ class Entry:
 
 
 class Entries(Mapping[str, Entry]):
-    """A sorted map whose entries are made when first asked for; their specs are free."""
+    """A sorted map whose entries are made when asked for; their specs are free. With `keep` an entry is made once;
+    without, it is made anew each time and nothing holds on to its payload."""
 
-    def __init__(self, specs: Mapping[str, TensorSpec], make: Callable[[str], Entry]) -> None:
+    def __init__(self, specs: Mapping[str, TensorSpec], make: Callable[[str], Entry], *, keep: bool = True) -> None:
         self.specs = {n: specs[n] for n in sorted(specs)}
-        self._make, self._made = make, dict[str, Entry]()
+        self._make, self._made, self._keep = make, dict[str, Entry](), keep
 
     def __getitem__(self, name: str) -> Entry:
-        if name not in self._made:
-            if name not in self.specs:
-                raise KeyError(name)
-            self._made[name] = self._make(name)
-        return self._made[name]
+        if name in self._made:
+            return self._made[name]
+        if name not in self.specs:
+            raise KeyError(name)
+        entry = self._make(name)
+        if self._keep:
+            self._made[name] = entry
+        return entry
 
     def __iter__(self) -> Iterator[str]:
         return iter(self.specs)
@@ -129,8 +133,8 @@ class Delta:
         return total(entry.parts, lo, hi, entry.spec.row_size)
 
     def map(self, change: Callable[[str, Entry], Entry]) -> Delta:
-        """A delta whose entries are changed lazily, one by one; specs stay."""
-        return replace(self, entries=Entries(self.specs, lambda n: change(n, self.entries[n])))
+        """A delta whose entries are changed lazily, each time they are asked for; specs stay."""
+        return replace(self, entries=Entries(self.specs, lambda n: change(n, self.entries[n]), keep=False))
 
 
 def total(parts: Sequence[Part], lo: int, hi: int, row_size: int) -> Float32:
