@@ -100,6 +100,13 @@ def test_all_problems_are_listed_at_once(tmp_path: Path) -> None:
     assert len(caught.value.details) == 2
 
 
+def test_a_tensor_inside_another_is_one_problem(tmp_path: Path) -> None:
+    header = {"a": entry(shape=(4,), offsets=(0, 16)), "b": entry("U8", (2,), (4, 6)), "c": entry(offsets=(16, 24))}
+    with pytest.raises(CheckpointError) as caught:
+        read_header(raw_file(tmp_path / "bad.safetensors", header, bytes(24)))
+    assert caught.value.details == ("tensors 'a' and 'b' overlap by 12 bytes",)
+
+
 @pytest.mark.parametrize("keep", [0, 1, 7, 8, 20, -1])
 def test_a_truncated_file_says_expected_and_found(tmp_path: Path, keep: int) -> None:
     whole = pack(random_tensors({"a": TensorSpec((100,), "F32")}))

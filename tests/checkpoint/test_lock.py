@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import signal
 from pathlib import Path
@@ -52,6 +53,27 @@ def test_a_lock_file_of_a_longer_process_id_is_written_over(tmp_path: Path) -> N
     lock = Lock(tmp_path / "out")
     lock.take()
     assert (tmp_path / "out.lock").read_text() == f"{os.getpid()}\n"
+    lock.release()
+
+
+def test_a_lock_file_removed_between_opening_and_locking_is_made_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real, path = fcntl.flock, tmp_path / "out.lock"
+
+    def racing(fd: int, how: int) -> None:
+        if not racing_done:
+            racing_done.append(True)
+            path.unlink()  # the former holder lets go just now
+        real(fd, how)
+
+    racing_done: list[bool] = []
+    monkeypatch.setattr(fcntl, "flock", racing)
+    lock = Lock(tmp_path / "out")
+    lock.take()
+    assert path.read_text() == f"{os.getpid()}\n"
+    with pytest.raises(InputError):
+        Lock(tmp_path / "out").take()
     lock.release()
 
 

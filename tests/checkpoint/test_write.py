@@ -319,6 +319,17 @@ def test_nonfinite_values_may_be_allowed_and_are_recorded(tmp_path: Path) -> Non
     assert written.manifest["output"]["nonfinite"] == {"x": {"nan": 1, "inf": 2}}
 
 
+def test_a_resumed_run_still_refuses_what_the_first_one_saw(tmp_path: Path) -> None:
+    bad = memory({"x": tensor([np.nan]), "y": tensor([1.0])})
+    with faulty(broken(0, only="mkdir")), pytest.raises(ResourceError):
+        put(bad, tmp_path / "out")
+    for at in range(20, 60):
+        with faulty(full_disk(at)), pytest.raises(DeltakitError):
+            put(bad, tmp_path / "out")
+        with pytest.raises(InputError, match="1 of 2 tensors"):
+            put(bad, tmp_path / "out")
+
+
 def test_overflow_at_a_cast_is_caught_and_told(tmp_path: Path) -> None:
     big = cast(memory({"x": tensor([1.0, 1e6], "F32")}), "F16")
     with pytest.raises(InputError, match="non-finite") as caught:

@@ -131,21 +131,18 @@ def _pull(job: Job, staging: Staging, done: dict[str, Record], threads: int, pro
             left = [name for name in job.order if name not in done]
             prefetch = getattr(job.source, "prefetch", None)
             with closing(pump(left, write, threads=threads, prefetch=prefetch, stop=stop)) as records:
-                _note(staging, done, records, job.allow_nonfinite)
+                _note(staging, done, records)
         finally:
             progress.stop()
 
 
-def _note(
-    staging: Staging, done: dict[str, Record], records: Iterator[tuple[str, Record]], allow_nonfinite: bool
-) -> None:
-    """Journal the records in batches; those with non-finite values only where allowed, so that a rerun sees them."""
+def _note(staging: Staging, done: dict[str, Record], records: Iterator[tuple[str, Record]]) -> None:
+    """Journal the records in batches; the counts of non-finite values go with them, so that a rerun knows."""
     batch: list[Record] = []
     try:
         for name, record in records:
             done[name] = record
-            if allow_nonfinite or not record.extra:
-                batch.append(record)
+            batch.append(record)
             if sum(r.length for r in batch) >= _BATCH:
                 staging.journal.extend(batch)
                 batch = []
