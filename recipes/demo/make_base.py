@@ -2,7 +2,7 @@
 
     python recipes/demo/make_base.py -o recipes/demo/base
 
-Ten to twenty minutes on one core with bf16 matrix units. The folder in the repository was made by this command; the demo
+Ten to twenty minutes on one core with bf16 units. The folder in the repository was made by this command; the demo
 does not run it again. The base holds the skills (arithmetic of word problems, word tasks) but has never seen an
 instruction: it scores nothing on the demo's tasks until it is fine-tuned, DARE's setting (arXiv 2311.03099) in small.
 """

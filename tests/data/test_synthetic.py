@@ -160,22 +160,18 @@ def test_more_records_than_there_are_is_an_error(monkeypatch: pytest.MonkeyPatch
         synthetic.chat_records("train", 100_000)
 
 
-def test_the_program_writes_json_lines_and_keeps_what_is_there(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    out = tmp_path / "math.jsonl"
-    asked = ["--task", "math", "--split", "test", "--count", "7", "--seed", "9", "-o", str(out)]
-    assert synthetic.main(asked) == 0
-    written = out.read_text()
-    assert [json.loads(line) for line in written.splitlines()] == synthetic.math_records("test", 7, seed=9)
-    assert synthetic.main(asked) == InputError.exit_code
-    assert "exists" in capsys.readouterr().err
-    assert synthetic.main([*asked, "--overwrite"]) == 0
-    assert out.read_text() == written
+def test_records_are_written_as_json_lines_and_what_is_there_is_kept(tmp_path: Path) -> None:
+    out, records = tmp_path / "math.jsonl", synthetic.math_records("test", 7, seed=9)
+    synthetic.write_records(out, records)
+    assert [json.loads(line) for line in out.read_text().splitlines()] == records
+    with pytest.raises(InputError, match="exists"):
+        synthetic.write_records(out, records[:1])
+    assert len(out.read_text().splitlines()) == 7
+    synthetic.write_records(out, records[:1], overwrite=True)
+    assert len(out.read_text().splitlines()) == 1
     assert [p.name for p in tmp_path.iterdir()] == ["math.jsonl"]
 
 
-def test_the_program_names_a_missing_folder(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    out = tmp_path / "none" / "x.jsonl"
-    assert synthetic.main(["--task", "chat", "--count", "3", "-o", str(out)]) == InputError.exit_code
-    assert "no folder" in capsys.readouterr().err
+def test_a_missing_folder_is_named(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="no folder"):
+        synthetic.write_records(tmp_path / "none" / "x.jsonl", [])

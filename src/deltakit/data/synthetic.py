@@ -11,16 +11,14 @@ The split is a property of the item, not of the draw: a digest of its numbers (m
 fifth of all items to `test`, so train and test are disjoint whatever seeds and counts are asked for. The documents
 hold no test item either (bare equations, which ask nothing, may). The split `ood` has larger numbers, longer lists.
 
-As a program: `python -m deltakit.data.synthetic --task math --split train --count 9600 -o math.jsonl`.
+On the command line: `deltakit data toy math --split train --count 9600 -o math.jsonl`.
 """
 
 from __future__ import annotations
 
-import argparse
 import hashlib
 import json
 import os
-import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from operator import add, floordiv, mul, sub
@@ -28,9 +26,9 @@ from pathlib import Path
 from random import Random
 from typing import TypeVar
 
-from deltakit.errors import DeltakitError, InputError, RecipeError
+from deltakit.errors import InputError, RecipeError
 
-__all__ = ["SPLITS", "TASKS", "chat_records", "documents", "generate", "math_records", "split_of"]
+__all__ = ["SPLITS", "TASKS", "chat_records", "documents", "generate", "math_records", "split_of", "write_records"]
 
 SPLITS = ("train", "test", "ood")
 NAMES = ("Tom", "Ann", "Sam", "Eva", "Max", "Lea", "Ben", "Mia")
@@ -274,27 +272,3 @@ def write_records(out: Path, records: Sequence[Record], overwrite: bool = False)
     part = out.with_name(out.name + ".partial")
     part.write_text("".join(json.dumps(r, ensure_ascii=False) + "\n" for r in records), encoding="utf-8")
     os.replace(part, out)
-
-
-def main(argv: Sequence[str] | None = None) -> int:
-    """The command line of this module."""
-    parser = argparse.ArgumentParser(
-        "python -m deltakit.data.synthetic", description="Write records of the demo's toy world."
-    )
-    parser.add_argument("--task", choices=sorted(TASKS), required=True)
-    parser.add_argument("--split", choices=SPLITS, default="train")
-    parser.add_argument("--count", type=int, required=True)
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("-o", "--out", type=Path, required=True)
-    parser.add_argument("--overwrite", action="store_true")
-    given = parser.parse_args(argv)
-    try:
-        write_records(given.out, generate(given.task, given.split, given.count, given.seed), given.overwrite)
-    except DeltakitError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return error.exit_code
-    return 0
-
-
-if __name__ == "__main__":
-    raise SystemExit(main())
