@@ -193,3 +193,23 @@ def test_bytes_of_arrays() -> None:
     array = np.arange(6, dtype="<u2").reshape(2, 3)
     assert as_bytes(array.T) == array.T.tobytes()
     assert as_bytes(np.zeros((0, 3))) == b""
+
+
+def test_same_compares_names_specs_and_bytes_and_stops_at_the_first_difference():
+    from deltakit.tensors import same
+
+    spec = TensorSpec((3, 2), "U8")
+    reads = []
+
+    def source(raw, name="w"):
+        def pull(n, lo, hi):
+            reads.append(n)
+            return raw[lo * 2 : hi * 2]
+
+        return Mapped({name: spec, "z": spec}, pull)
+
+    assert same(source(b"abcdef"), source(b"abcdef"))
+    reads.clear()
+    assert not same(source(b"abcdef"), source(b"abcdeX"))
+    assert set(reads) == {"w"}
+    assert not same(source(b"abcdef"), source(b"abcdef", "v"))

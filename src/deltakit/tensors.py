@@ -33,6 +33,7 @@ __all__ = [
     "read",
     "rename",
     "row_blocks",
+    "same",
     "select",
     "to_float32",
     "torch_dtype",
@@ -207,6 +208,17 @@ def row_blocks(spec: TensorSpec, max_bytes: int = 8 << 20) -> Iterable[tuple[int
     step = max(1, max_bytes // max(1, spec.row_size * 4))
     for lo in range(0, spec.rows, step):
         yield lo, min(lo + step, spec.rows)
+
+
+def same(first: TensorMap, second: TensorMap) -> bool:
+    """Whether two maps hold the same names, specs and bytes; reads bounded ranges, and no further than it must."""
+    if dict(first.specs) != dict(second.specs):
+        return False
+    return all(
+        first.buffer(name, lo, hi) == second.buffer(name, lo, hi)
+        for name, spec in first.specs.items()
+        for lo, hi in row_blocks(spec)
+    )
 
 
 def select(source: TensorMap, keep: Callable[[str], bool]) -> Mapped:

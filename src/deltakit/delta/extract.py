@@ -13,6 +13,7 @@ from deltakit.delta.difference import difference
 from deltakit.delta.expression import Delta
 from deltakit.delta.write import WrittenDelta, plan_delta, write_delta
 from deltakit.errors import NoEffectError
+from deltakit.tensors import same
 
 __all__ = ["extract", "extraction", "plan_extract"]
 
@@ -51,16 +52,12 @@ def extract(
     """
     opened = open_checkpoint(base)
     delta, inputs = extraction(opened, tuned, name)
-    if delta.lineage.base == delta.lineage.tuned and opened.specs == inputs[-1].specs and _same(opened, inputs[-1]):
+    if same(opened, inputs[-1]):
         raise NoEffectError(f"{tuned} equals {base}: there is no delta", remedy="name the fine-tuned model")
     return write_delta(
         out, delta, plan={"action": "extract"}, base=opened.sidecar, overwrite=overwrite, inputs=inputs,
         threads=threads, progress=progress,
     )  # fmt: skip
-
-
-def _same(base: Checkpoint, tuned: Checkpoint) -> bool:
-    return all(base.buffer(n) == tuned.buffer(n) for n in base.specs)
 
 
 def _notes(tuned: Checkpoint) -> Mapping[str, Any]:

@@ -14,6 +14,7 @@ from deltakit.delta.expression import Lineage
 from deltakit.delta.open import Model, applied, open_as_delta
 from deltakit.errors import NoEffectError
 from deltakit.manifest import describe_input, make_manifest
+from deltakit.tensors import same
 
 __all__ = ["Restored", "plan_restore", "restore", "restored_model"]
 
@@ -60,7 +61,7 @@ def restore(
     opened = open_checkpoint(base)
     model = restored_model(opened, delta)
     sidecar, removed = model.sidecar.cleaned()
-    if fingerprint(model.tensors) == fingerprint(opened) and _unchanged(model, opened):
+    if same(model.tensors, opened):
         raise NoEffectError(f"{delta} changes nothing of {base}", remedy="check which delta you named")
     written = write_checkpoint(
         model.tensors, out, sidecar=sidecar, manifest=_manifest(opened, delta, model), overwrite=overwrite,
@@ -70,10 +71,6 @@ def restore(
     tuned = model.delta.lineage.tuned if model.delta else ""
     exact = written.fingerprint == tuned if tuned and not Path(delta).is_dir() else None
     return Restored(written, exact, removed)
-
-
-def _unchanged(model: Model, base: Checkpoint) -> bool:
-    return all(model.tensors.buffer(n) == base.buffer(n) for n in base.specs)
 
 
 def _manifest(base: Checkpoint, delta: str, model: Model) -> dict[str, Any]:
