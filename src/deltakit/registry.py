@@ -17,6 +17,9 @@ from deltakit.errors import RecipeError
 __all__ = ["Registry", "check_keys", "did_you_mean", "parse_call"]
 
 
+_SPELLING = 'write name or name(key=value), e.g. "drop(density=0.2)"'
+
+
 def did_you_mean(name: str, known: list[str]) -> str:
     """A remedy for a misspelt name."""
     close = get_close_matches(name, known, n=1, cutoff=0.5)
@@ -34,11 +37,11 @@ def parse_call(text: str) -> tuple[str, dict[str, Any]]:
     try:
         node = ast.parse(text.strip(), mode="eval").body
     except SyntaxError:
-        raise RecipeError(f"cannot read {text!r}", remedy='write name or name(key=value), e.g. "drop(density=0.2)"') from None
+        raise RecipeError(f"cannot read {text!r}", remedy=_SPELLING) from None
     if isinstance(node, ast.Name):
         return node.id, {}
     if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Name) or node.args:
-        raise RecipeError(f"cannot read {text!r}", remedy='write name or name(key=value), e.g. "drop(density=0.2)"')
+        raise RecipeError(f"cannot read {text!r}", remedy=_SPELLING)
     try:
         return node.func.id, {str(k.arg): ast.literal_eval(k.value) for k in node.keywords}
     except ValueError:
@@ -86,7 +89,8 @@ class Registry:
         check_keys(given, list(parameters), f"{self.kind} {name!r}")
         missing = [p.name for p in parameters.values() if p.default is p.empty and p.name not in given]
         if missing:
-            raise RecipeError(f"{self.kind} {name!r} needs {', '.join(missing)}", remedy=f"write {name}({missing[0]}=...)")
+            problem = f"{self.kind} {name!r} needs {', '.join(missing)}"
+            raise RecipeError(problem, remedy=f"write {name}({missing[0]}=...)")
         return self.factory(name)(**given)
 
     def parse(self, text: str) -> Any:
