@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from deltakit_cli import errors as boundary
-from deltakit_cli.output import console, emit, table
+from deltakit_cli.output import console, emit
 
 if TYPE_CHECKING:
     from deltakit.pipeline import Outcome, Plan
@@ -70,6 +71,7 @@ def _plan(result: Mapping[str, Any]) -> None:
 
 def walk(plan: Plan, *, again: bool = False, fmt: str = "auto", hints: Sequence[str] = ()) -> int:
     """Run a plan, check its claims, tell all; the exit code. Only human output mixes the steps' stdout into ours."""
+    os.environ.setdefault("TQDM_DISABLE", "1")  # read when first imported, by whichever step comes first
     from deltakit.pipeline import check_claims, run_plan
 
     human = fmt in ("auto", "human")
@@ -103,10 +105,8 @@ def _failed(outcome: Outcome, plan: Plan, fmt: str) -> int:
 
 def _human(result: Mapping[str, Any]) -> None:
     out = console()
-    rows = [[d["name"], "skipped" if d["skipped"] else f"{d['seconds']:.1f}"] for d in result["steps"]]
-    ran = sum(d["seconds"] for d in result["steps"] if not d["skipped"])
-    out.print()
-    out.print(table(["step", "seconds"], [*rows, ["all", f"{ran:.1f}"]]))
+    ran = [d for d in result["steps"] if not d["skipped"]]
+    out.print(f"\n{len(ran)} of {len(result['steps'])} steps ran, {sum(d['seconds'] for d in ran):.0f} s")
     for verdict in result["claims"]:
         mark = "holds" if verdict["holds"] else "DOES NOT HOLD"
         out.print(f"{mark}: {verdict['say']}\n    {verdict['found']}", markup=False)

@@ -44,6 +44,16 @@ def test_bytes_bound_the_file(tiny_base, tiny_grown, tmp_path, capsys):
     assert 14_500 < out.stat().st_size <= 15_000
 
 
+def test_bytes_may_name_a_file_to_be_no_larger_than(tiny_base, tiny_grown, tmp_path, capsys):
+    (tmp_path / "other").write_bytes(bytes(15000))
+    argv = (tiny_base, tiny_grown, "--codec", "lowrank", "-o", tmp_path / "a", "--bytes")
+    assert run(capsys, *argv, tmp_path / "other")[0] == 0
+    assert 14_500 < (tmp_path / "a").stat().st_size <= 15_000
+    code, _, err = run(capsys, *argv, tmp_path / "none")
+    assert code == 2
+    assert "neither a number nor a file" in err
+
+
 @pytest.mark.parametrize("size", [("--ratio", "8"), ("--bytes", "15000")])
 def test_a_dry_run_writes_nothing(tiny_base, tiny_grown, tmp_path, capsys, size):
     out = tmp_path / "a"

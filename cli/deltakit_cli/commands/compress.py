@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     epilog=example(
         "deltakit compress models/base models/math --codec svd_mixed --ratio 16 -o math.archive\n"
         "deltakit compress models/base math.delta --codec lowrank --bytes 200000 -o math.archive\n"
+        "deltakit compress models/base math.delta --codec svd_mixed --bytes sign.archive -o math.archive\n"
         "deltakit compress models/base models/math --codec \"svd_mixed(bands='8:2,3:32,2:100')\" -o math.archive"
     )
 )
@@ -27,14 +28,19 @@ if TYPE_CHECKING:
 @click.argument("tuned")
 @click.option("--codec", default="svd_mixed", show_default=True, help="Name, or name(key=value); see `deltakit ls`.")
 @click.option("--ratio", type=float, help="Bytes of the coded matrices in the fine-tune over their bytes here.")
-@click.option("--bytes", "nbytes", type=int, help="Size of the whole file; it ends at or just under this.")
+@click.option(
+    "--bytes",
+    "size",
+    metavar="N|FILE",
+    help="Size of the whole file, or a file to be no larger than; it ends just under.",
+)
 @output_option(help="The archive to write.")
 @click.option("--threads", type=click.IntRange(0), default=0, help="Matrices at a time [default: one per core].")
 @dry_run_option
 @overwrite_option
 @format_option
 def command(
-    base: str, tuned: str, codec: str, ratio: float | None, nbytes: int | None, output: Path, threads: int,
+    base: str, tuned: str, codec: str, ratio: float | None, size: str | None, output: Path, threads: int,
     dry_run: bool, overwrite: bool, fmt: str,
 ) -> None:  # fmt: skip
     """Compress the delta TUNED - BASE, or the delta file TUNED, into one archive.
@@ -45,6 +51,7 @@ def command(
     """
     from deltakit.compress.files import compress_files, plan_files
 
+    nbytes = None if size is None else _bytes(size)
     if dry_run:
         emit(plan_files(base, tuned, codec, output, ratio=ratio, nbytes=nbytes, overwrite=overwrite), _plan, fmt)
         return
@@ -53,6 +60,19 @@ def command(
         progress=progress(fmt),
     )  # fmt: skip
     emit(_result(made), _done, fmt)
+
+
+def _bytes(text: str) -> int:
+    """A number of bytes, or the size of the file that is named."""
+    from deltakit.errors import RecipeError
+
+    if text.isdecimal():
+        return int(text)
+    if not Path(text).is_file():
+        raise RecipeError(
+            f"--bytes {text!r} is neither a number nor a file", remedy="give --bytes 200000, or a file's name"
+        )
+    return Path(text).stat().st_size
 
 
 def _result(made: Compressed) -> dict[str, Any]:

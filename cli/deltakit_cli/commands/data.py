@@ -14,7 +14,7 @@ from deltakit_cli.output import console, emit
 
 @click.group(epilog=example("deltakit data toy math --count 9600 -o math.train.jsonl"))
 def command() -> None:
-    """Make data."""
+    """Make data; every command below takes --format and says more with --help."""
 
 
 @command.command(

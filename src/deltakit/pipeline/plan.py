@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import shlex
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from deltakit.errors import RecipeError
@@ -37,13 +37,14 @@ class Step:
 
 @dataclass(frozen=True)
 class Plan:
-    """A pipeline ready to run; its state and outputs live in `folder`."""
+    """A pipeline ready to run; its state and outputs live in `folder`. `variables` as they were filled in."""
 
     title: str
     folder: Path
     steps: tuple[Step, ...]
     results: Path | None = None
     claims: tuple[ClaimRecipe, ...] = ()
+    variables: Mapping[str, str] = field(default_factory=dict)
 
 
 def load_plan(path: str | Path, out: Path | None, recipes: Path, overrides: Sequence[str] = ()) -> Plan:
@@ -62,20 +63,31 @@ def make_plan(recipe: PipelineRecipe, out: Path | None, recipes: Path, source: s
     results = _filled(recipe.results, words, problems, "results") if recipe.results else None
     if problems:
         raise RecipeError(f"{source}: {len(problems)} problems", details=problems, remedy="correct each and run again")
-    return Plan(recipe.pipeline, folder, steps, Path(results) if results else None, recipe.claims)
+    return Plan(recipe.pipeline, folder, steps, Path(results) if results else None, recipe.claims, words)
 
 
 def shell_line(step: Step, program: str = "deltakit") -> str:
     """The command as it can be pasted into a shell, broken into lines where it is long."""
     tail = f" > {shlex.quote(str(step.save))}" if step.save else ""
     lines, line = [], program
-    for word in map(shlex.quote, step.argv):
+    for word in _pieces(step.argv):
         if len(line) + len(word) + len(tail) + 3 > _WIDTH and line.strip() != program:
             lines.append(line + " \\")
             line = "    " + word
         else:
             line = f"{line} {word}"
     return "\n".join([*lines, line + tail])
+
+
+def _pieces(argv: Sequence[str]) -> list[str]:
+    """Quoted words, an option together with its value."""
+    found: list[str] = []
+    for i, word in enumerate(argv):
+        if i and argv[i - 1].startswith("-") and "=" not in argv[i - 1] and not word.startswith("-"):
+            found[-1] += f" {shlex.quote(word)}"
+        else:
+            found.append(shlex.quote(word))
+    return found
 
 
 def _variables(recipe: PipelineRecipe, known: Mapping[str, str], problems: list[str]) -> dict[str, str]:

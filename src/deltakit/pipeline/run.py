@@ -106,6 +106,7 @@ class _Turn:
         began = time.monotonic()
         code = _call(ready, self.runner, self.data)
         seconds = round(time.monotonic() - began, 3)
+        self.show(f"# {seconds:.1f} s")
         made = {str(p): self.digests.of(p) for p in written} if code == step.expect else None
         self.state.put(step.name, Record(wanted, made, seconds) if made is not None else before)
         return Done(step.name, code, seconds)
