@@ -29,7 +29,7 @@ def test_held_out_loss_is_a_score_and_a_recipe_has_no_size():
     found["models"][0]["loss"] = {"loss": 1.5, "stderr": 0.1, "records": 7}
     (row,) = rows_of(found, "here")
     assert row.scores[LOSS] == Score(1.5, 0.1, 7)
-    assert (row.nbytes, row.ratio) == (None, None)
+    assert (row.nbytes, row.ratio, row.ratio_text) == (None, None, "-")
 
 
 def test_several_files_join_where_tasks_differ(tmp_path):

@@ -46,7 +46,8 @@ def results_table(rows: Sequence[Row]) -> tuple[tuple[str, ...], tuple[tuple[Cel
     tasks = tasks_of(rows)
     heads = [f"{task} (nats)" if task == LOSS else f"{task} %" for task in tasks]
     cells = tuple(
-        (row.label, row.nbytes, row.ratio, *(in_words(row.scores.get(task), task) for task in tasks)) for row in rows
+        (row.label, row.nbytes, row.ratio_text, *(in_words(row.scores.get(task), task) for task in tasks))
+        for row in rows
     )
     return ("model", "bytes on disk", "ratio", *heads), cells
 

@@ -37,7 +37,7 @@ def sections(rows: Sequence[Row], lines: Sequence[str] = ()) -> list[Section]:
 
 
 def _section(task: str, points: Sequence[Row], levels: Sequence[Row], groups: Sequence[str]) -> Section:
-    cells = tuple((r.name, r.nbytes, r.ratio, in_words(r.scores[task], task)) for r in [*levels, *points])
+    cells = tuple((r.name, r.nbytes, r.ratio_text, in_words(r.scores[task], task)) for r in [*levels, *points])
     drawn = draw(task, points, levels, list(dict.fromkeys(groups)))
     return Section(
         f"Accuracy against bytes: {task}",

@@ -72,6 +72,11 @@ class Row:
         """Bytes of the whole model over bytes on disk."""
         return self.model_bytes / self.nbytes if self.nbytes and self.model_bytes else None
 
+    @property
+    def ratio_text(self) -> str:
+        """With two decimals; a dash where it is not known."""
+        return "-" if self.ratio is None else f"{self.ratio:.2f}"
+
 
 def read_results(paths: Sequence[Path]) -> list[Row]:
     """The rows of several result files, in order; a model in two files is one row where their tasks differ.
