@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from deltakit.checkpoint import Progress, Staging, checksum, silent
-from deltakit.checkpoint.staging import check_output
-from deltakit.delta.open import Model, open_model
+from deltakit.checkpoint.staging import check_apart, check_output
+from deltakit.delta.open import Model, local_paths, open_model
 from deltakit.errors import DeltakitError, InputError
 from deltakit.generate import Engine, Host
 from deltakit.manifest import digest, pretty_json, versions
@@ -50,7 +50,7 @@ def evaluate(
     if out is None:
         return {**plan, "models": _measure(opened, work, Forgetful(), progress)}
     failed: InputError | None = None
-    with Staging(out, {**plan, "models": list(models)}, overwrite) as staging:
+    with Staging(out, {**plan, "models": list(models)}, overwrite, inputs=_inputs(opened, loss)) as staging:
         try:
             result = {**plan, "models": _measure(opened, work, Staged(staging), progress)}
             (staging.folder / _RESULTS).write_bytes(pretty_json(result))
@@ -75,6 +75,7 @@ def plan_evaluation(
     """What `evaluate` would do, with all its checks and without reading weights: models, tasks, number of answers."""
     opened, work = _open(models, tasks, settings, data, loss)
     if out is not None:
+        check_apart(out.resolve(), [p.resolve() for p in _inputs(opened, loss)])
         check_output(out, overwrite)
     sizes = [sum(spec.numel for spec in model.tensors.specs.values()) for _, model in opened]
     return {
@@ -95,6 +96,11 @@ def _open(
     named = read_named(models)
     work = prepare(tasks, settings or Settings(), data, loss)
     return [(m.name, open_model(m.text)) for m in named], work
+
+
+def _inputs(opened: Sequence[tuple[str, Model]], loss: Path | None) -> list[Path]:
+    """The files and folders that results must not be written over or into."""
+    return [*(p for _, model in opened for p in local_paths(model.source)), *([loss] if loss else [])]
 
 
 def _versions() -> dict[str, str]:

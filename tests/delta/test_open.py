@@ -125,3 +125,12 @@ def test_recipes_are_opened_by_the_room_above(family, tmp_path, monkeypatch):
     assert open_model(str(recipe)).source == str(recipe)
     delta = open_as_delta(str(recipe), open_checkpoint(family[0]))
     assert delta.lineage.tuned == fingerprint(math)
+
+
+def test_the_local_paths_of_a_model_string(family, tmp_path):
+    base, math, chat, delta = family
+    total = tmp_path / "sum.delta"
+    write_sum(total, [{"coef": 0.5, "of": str(chat), "tuned": None}], Lineage())
+    assert opener.local_paths(f"{base} + 0.5*{math} - {delta} + org/hub") == (base, math, delta)
+    assert opener.local_paths(f"{base} + {total}") == (base, total, chat)
+    assert opener.local_paths("org/hub") == ()

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from deltakit.checkpoint.fingerprint import fingerprint
 from deltakit.checkpoint.open import open_checkpoint
 from deltakit.checkpoint.sidecar import Sidecar
+from deltakit.delta.difference import difference
 from deltakit.delta.expression import Delta, Entries, Entry, Lineage
 from deltakit.delta.extract import extract
 from deltakit.delta.restore import plan_restore, restore
@@ -69,3 +72,21 @@ def test_code_in_the_config_does_not_travel(tiny_pair, tmp_path):
     restore(str(base), str(delta), tmp_path / "out")
     assert "auto_map" not in (tmp_path / "out" / "config.json").read_text()
     assert not (tmp_path / "out" / "evil.py").exists()
+
+
+def test_no_input_is_ever_written_over(tiny_pair, delta, tmp_path):
+    made = restore(str(tiny_pair[0]), delta, tmp_path / "made").written.path
+    for run in (restore, plan_restore):
+        with pytest.raises(InputError, match="also an input"):
+            run(str(tiny_pair[0]), str(made), made, overwrite=True)
+        with pytest.raises(InputError, match="lies inside"):
+            run(str(tiny_pair[0]), str(made), made / "more")
+    assert (made / "model.safetensors").exists()
+
+
+def test_a_stored_adapter_does_not_say_whether_it_is_exact(tiny_base, tmp_path):
+    base, tuned = open_checkpoint(str(tiny_base)), tiny_llama(tmp_path / "tuned", seed=9)
+    lineage = Lineage(fingerprint(base), "sha256:of-the-factors", note={"adapter": {"r": 4}})
+    delta = replace(difference(base, open_checkpoint(str(tuned))), lineage=lineage)
+    write_delta(tmp_path / "a.delta", delta, plan={})
+    assert restore(str(tiny_base), str(tmp_path / "a.delta"), tmp_path / "out").exact is None

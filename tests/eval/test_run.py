@@ -185,3 +185,12 @@ def test_real_gsm8k_items(models: dict[str, str], shared_data: Path) -> None:
     task = found["models"][0]["tasks"]["gsm8k"]
     assert task["n"] == 3
     assert {m["filter"] for m in task["metrics"]} == {"marked", "last_number"}
+
+
+def test_results_are_never_written_over_or_into_an_input(models: dict[str, str], loss: Path) -> None:
+    for out in (Path(models["tuned"]) / "config.json", loss):
+        before = out.read_bytes()
+        for run in (evaluate, plan_evaluation):
+            with pytest.raises(InputError, match="input"):
+                run([models["sum"]], ["toy_math"], SETTINGS, loss=loss, out=out, overwrite=True)
+        assert out.read_bytes() == before

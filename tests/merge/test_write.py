@@ -135,3 +135,16 @@ def test_values_that_overflow_are_refused(tmp_path):
     with pytest.raises(InputError, match="finite"):
         merge(recipe("task_arithmetic", where[0], [{"model": where[1], "weight": 1e5}]), tmp_path / "out")
     assert not (tmp_path / "out").exists()
+
+
+def test_no_input_is_ever_written_over(tmp_path):
+    base, models = family(tmp_path, 2, "BF16")
+    done = merge(recipe("task_arithmetic", base, models), tmp_path / "made").path
+    total = merge(recipe("task_arithmetic", base, models), tmp_path / "sum.delta").path
+    for model, out in ((total, total), (f"{base} + 0.5*{done}", done), (f"{base} + 0.5*{total}", Path(models[0]))):
+        made = recipe("task_arithmetic", base, [str(model), models[1]])
+        for run in (merge, plan_output):
+            with pytest.raises(InputError, match="input"):
+                run(made, out, overwrite=True)
+    verify_checkpoint(done)
+    assert open_model(f"{base} + {total}").delta is not None

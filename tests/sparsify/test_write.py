@@ -12,7 +12,7 @@ from deltakit.delta.container import open_delta
 from deltakit.delta.extract import extract
 from deltakit.delta.open import open_as_delta, open_model
 from deltakit.delta.terms.sparse import Sparse
-from deltakit.errors import MismatchError, NoEffectError, RecipeError
+from deltakit.errors import InputError, MismatchError, NoEffectError, RecipeError
 from deltakit.sparsify.pipeline import parse_pipeline
 from deltakit.sparsify.sparse_delta import sparsify
 from deltakit.sparsify.write import plan_sparsified, sparsify_to
@@ -98,3 +98,15 @@ def test_what_is_refused(pair, tmp_path):
     with pytest.raises(MismatchError, match="another base"):
         sparsify_to(tuned, str(tmp_path / "x.delta"), PIPELINES[0], out)
     assert not out.exists()
+
+
+def test_no_input_is_ever_written_over(pair, tmp_path):
+    base = tiny_llama(tmp_path / "base")
+    tuned = tiny_tuned(base, tmp_path / "tuned")
+    delta = extract(str(base), str(tuned), tmp_path / "x.delta").path
+    for source, out in ((delta, delta), (tuned, tuned / "model.safetensors"), (tuned, tuned / "new.delta")):
+        before = out.read_bytes() if out.exists() else None
+        for run in (sparsify_to, plan_sparsified):
+            with pytest.raises(InputError, match="input"):
+                run(str(base), str(source), "drop(density=0.5)", out, overwrite=True)
+        assert (out.read_bytes() if out.exists() else None) == before

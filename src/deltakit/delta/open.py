@@ -19,7 +19,7 @@ from deltakit.delta.expression import Delta, add, check_base, scale
 from deltakit.errors import InputError, MismatchError, RecipeError
 from deltakit.tensors import TensorMap
 
-__all__ = ["RECIPE_OPENER", "Model", "Operand", "open_as_delta", "open_model", "parse_expression"]
+__all__ = ["RECIPE_OPENER", "Model", "Operand", "local_paths", "open_as_delta", "open_model", "parse_expression"]
 
 # Rooms above this one open what lies above it: "module:function" taking the path and giving a Model.
 RECIPE_OPENER = "deltakit.merge.open:open_recipe"
@@ -64,6 +64,15 @@ def _operand(sign: str, text: str, whole: str) -> Operand:
         raise RecipeError(f"{whole!r}: cannot read {text!r}", remedy='write "BASE + 0.6*DELTA", spaces around + and -')
     coef, name = (float(found["coef"]), found["name"]) if found else (1.0, text.strip())
     return Operand(-coef if sign == "-" else coef, name)
+
+
+def local_paths(text: str) -> tuple[Path, ...]:
+    """The local files and folders that a MODEL string names, the sources of stored sums too: an output lies apart from
+    all of them."""
+    first, operands = parse_expression(text)
+    found = [Path(n) for n in (first, *(o.name for o in operands)) if Path(n).exists()]
+    sums = [(p, item) for p in found if is_delta(p) for item in open_archive(p).index.get("sum", ())]
+    return (*found, *(q for p, item in sums if (q := p.parent / str(item["of"])).exists()))
 
 
 def open_model(text: str) -> Model:

@@ -9,9 +9,10 @@ from typing import Any
 from deltakit.checkpoint.fingerprint import fingerprint
 from deltakit.checkpoint.open import Checkpoint, open_checkpoint
 from deltakit.checkpoint.pump import Progress, silent
+from deltakit.checkpoint.staging import check_apart
 from deltakit.checkpoint.write import Written, plan_checkpoint, write_checkpoint
 from deltakit.delta.expression import Lineage
-from deltakit.delta.open import Model, applied, open_as_delta
+from deltakit.delta.open import Model, applied, local_paths, open_as_delta
 from deltakit.errors import NoEffectError
 from deltakit.manifest import describe_input, make_manifest
 from deltakit.tensors import same
@@ -37,6 +38,7 @@ def restored_model(base: Checkpoint, delta: str) -> Model:
 def plan_restore(base: str, delta: str, out: Path, *, overwrite: bool = False) -> dict[str, Any]:
     """What `restore` would do; no weights are read but for fingerprints."""
     opened = open_checkpoint(base)
+    check_apart(Path(out).resolve(), [p.resolve() for p in local_paths(delta)])
     model = restored_model(opened, delta)
     sidecar, removed = model.sidecar.cleaned()
     plan = plan_checkpoint(
@@ -59,6 +61,7 @@ def restore(
 ) -> Restored:
     """Write base + delta to the folder `out`. Errors: MismatchError (wrong base), NoEffectError, the writer's."""
     opened = open_checkpoint(base)
+    check_apart(Path(out).resolve(), [p.resolve() for p in local_paths(delta)])
     model = restored_model(opened, delta)
     sidecar, removed = model.sidecar.cleaned()
     if same(model.tensors, opened):
@@ -68,8 +71,10 @@ def restore(
         max_shard_bytes=max_shard_bytes, allow_nonfinite=allow_nonfinite, inputs=(opened,), threads=threads,
         progress=progress,
     )  # fmt: skip
-    tuned = model.delta.lineage.tuned if model.delta else ""
-    exact = written.fingerprint == tuned if tuned and not Path(delta).is_dir() else None
+    lineage = model.delta.lineage if model.delta else Lineage()
+    # the fingerprint of an adapter is that of its factors: nothing to compare a model with
+    known = lineage.tuned and not Path(delta).is_dir() and "adapter" not in lineage.note
+    exact = written.fingerprint == lineage.tuned if known else None
     return Restored(written, exact, removed)
 
 

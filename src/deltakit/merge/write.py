@@ -11,10 +11,11 @@ from typing import Any
 from deltakit.card import model_card
 from deltakit.checkpoint.pump import Progress, silent
 from deltakit.checkpoint.sidecar import Sidecar
+from deltakit.checkpoint.staging import check_apart
 from deltakit.checkpoint.write import plan_checkpoint, write_checkpoint
 from deltakit.delta.difference import difference
 from deltakit.delta.expression import Delta, Lineage
-from deltakit.delta.open import parse_expression
+from deltakit.delta.open import local_paths, parse_expression
 from deltakit.delta.write import plan_delta, write_delta, write_sum
 from deltakit.errors import NoEffectError, RecipeError
 from deltakit.merge.merged import changes
@@ -40,6 +41,7 @@ class MergeResult:
 def plan_output(recipe: MergeRecipe, out: Path, *, overwrite: bool = False) -> dict[str, Any]:
     """What `merge` would do, JSON-able: every tensor with its action, bytes, free disk. Reads no weights."""
     plan = plan_merge(recipe)
+    _check_apart(recipe, out)
     kind = _kind(plan, out)
     if kind == "model":
         written = plan_checkpoint(
@@ -64,6 +66,7 @@ def merge(
     Raises NoEffectError where the result would equal the base, and the errors of planning and writing.
     """
     plan = plan_merge(recipe)
+    _check_apart(recipe, out)
     kind = _kind(plan, out)
     plan.measure(progress)
     if not changes(plan.merged):
@@ -78,6 +81,12 @@ def merge(
         if kind == "expression"
         else _write_delta(plan, out, overwrite, threads, progress)
     )
+
+
+def _check_apart(recipe: MergeRecipe, out: Path) -> None:
+    """InputError where the output is, holds or lies in anything that the recipe names."""
+    names = [*(item.model for item in recipe.models), *([recipe.base] if recipe.base else [])]
+    check_apart(Path(out).resolve(), [p.resolve() for n in names for p in local_paths(n)])
 
 
 def _kind(plan: Plan, out: Path) -> str:

@@ -9,8 +9,9 @@ import numpy as np
 
 from deltakit.checkpoint.open import open_checkpoint
 from deltakit.checkpoint.pump import Progress, silent
+from deltakit.checkpoint.staging import check_apart
 from deltakit.delta.expression import Delta
-from deltakit.delta.open import open_as_delta
+from deltakit.delta.open import local_paths, open_as_delta
 from deltakit.delta.write import WrittenDelta, plan_delta, write_delta
 from deltakit.errors import NoEffectError
 from deltakit.sparsify.pipeline import parse_pipeline
@@ -27,7 +28,7 @@ def plan_sparsified(
     opened = open_checkpoint(base)
     found = open_as_delta(delta, opened)
     made = sparsify(found, parse_pipeline(each), seed=seed, name=name)
-    plan = plan_delta(out, made, overwrite=overwrite, inputs=opened.inputs)
+    plan = plan_delta(out, made, overwrite=overwrite, inputs=[*opened.inputs, *local_paths(delta)])
     return {**plan, "each": made.lineage.note["sparsify"]["each"], "seed": seed, "model": name or found.lineage.key}
 
 
@@ -49,6 +50,7 @@ def sparsify_to(
     (pipeline, name), MismatchError (wrong base), NoEffectError (nothing to drop), those of `write_delta`.
     """
     opened = open_checkpoint(base)
+    check_apart(Path(out).resolve(), [p.resolve() for p in local_paths(delta)])
     found = open_as_delta(delta, opened)
     if not _changes(found):
         raise NoEffectError(f"{delta} changes nothing of {base}", remedy="check which delta you named")
