@@ -141,3 +141,27 @@ def test_entries_are_made_when_asked_for_and_kept_only_where_that_is_cheap():
     assert anew["b"] is not anew["b"]
     with pytest.raises(KeyError):
         anew["c"]
+
+
+def with_integers(source, first):
+    """`source` and an integer tensor that begins with `first`."""
+    tensors = {n: (s, bytes(source.buffer(n))) for n, s in source.specs.items()}
+    return memory({**tensors, "ids": bits([[first, 7, 9]], "I64")})
+
+
+def test_integers_that_did_not_change_are_in_no_sums_way():
+    base, tuned = (with_integers(m, 1) for m in pair())
+    delta, other = difference(base, tuned), difference(base, with_integers(pair(seed=3)[0], 1))
+    for made in (scale(delta, 0.5), add([scale(delta, 0.5), other])):
+        assert bytes(Applied(base, made).buffer("ids")) == bytes(base.buffer("ids"))
+
+
+def test_integers_that_changed_are_kept_or_refused_by_name():
+    base, tuned = with_integers(pair()[0], 1), with_integers(pair()[1], 2)
+    delta, same = difference(base, tuned), difference(base, with_integers(pair()[1], 1))
+    assert bytes(Applied(base, add([delta, same])).buffer("ids")) == bytes(tuned.buffer("ids"))
+    with pytest.raises(MismatchError) as found:
+        add([delta, difference(base, with_integers(pair()[1], 3))])
+    assert "ids: 2 of the deltas change this I64 tensor" in found.value.details
+    with pytest.raises(MismatchError, match="'ids' is I64"):
+        scale(delta, 0.5).entries["ids"]

@@ -10,7 +10,7 @@ from deltakit.checkpoint.sidecar import Sidecar
 from deltakit.delta.expression import Delta, Entries, Entry, Lineage, Part
 from deltakit.delta.terms.ref import Ref, Rest
 from deltakit.errors import MismatchError
-from deltakit.tensors import TensorMap, TensorSpec
+from deltakit.tensors import TensorMap, TensorSpec, row_blocks
 
 __all__ = ["difference"]
 
@@ -32,9 +32,15 @@ def _entry(base: TensorMap, tuned: TensorMap, name: str) -> Entry:
     if name not in base.specs:
         return Entry(spec, 0, (), Rest(spec, name, tuned, 0))
     shared = min(spec.rows, base.specs[name].rows)
-    parts = (Part(1.0, Ref(spec.with_rows(shared), name, base, tuned)),)
+    ref = Ref(spec.with_rows(shared), name, base, tuned)
+    parts = () if not spec.is_float and _equal(base, ref) else (Part(1.0, ref),)
     rest = Rest(spec.with_rows(spec.rows - shared), name, tuned, shared) if shared < spec.rows else None
     return Entry(spec, shared, parts, rest)
+
+
+def _equal(base: TensorMap, ref: Ref) -> bool:
+    """Whether an integer tensor is the base's: it has no arithmetic, so one that did not change is no part of a sum."""
+    return all(ref.bits(lo, hi) == base.buffer(ref.name, lo, hi) for lo, hi in row_blocks(ref.spec))
 
 
 def _check(base: TensorMap, tuned: TensorMap) -> None:

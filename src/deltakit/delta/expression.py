@@ -213,12 +213,19 @@ def check_addable(deltas: Sequence[Delta], vocabulary: Delta | None) -> None:
             problems.append(f"{name}: shapes {', '.join(str(list(s)) for s in shapes)}")
         elif vocabulary is None and len(adders) > 1:
             problems.append(f"{name}: {len(adders)} of the deltas add rows ({', '.join(str(list(s)) for s in shapes)})")
+        problems += _integers(name, [d.entries[name] for d in deltas if name in d.specs])
     if problems:
         raise MismatchError(
             "the deltas cannot be added as they are",
             remedy="use a merge recipe with a `vocabulary:` choice (base, or the name of one model)",
             details=problems,
         )
+
+
+def _integers(name: str, entries: Sequence[Entry]) -> list[str]:
+    """Integers have no arithmetic: at most one of the deltas may change such a tensor."""
+    changed = [e for e in entries if e.parts and not e.spec.is_float]
+    return [f"{name}: {len(changed)} of the deltas change this {changed[0].spec.dtype} tensor"] if changed[1:] else []
 
 
 def check_base(delta: Delta, fingerprint: str, base: str) -> None:
