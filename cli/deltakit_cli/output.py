@@ -13,10 +13,11 @@ SCHEMA_VERSION = 1
 
 
 def console() -> Any:
-    """A rich console on stdout (plain when it is no terminal)."""
+    """A rich console on stdout (plain when it is no terminal). [Brackets] and :colons: in names are printed as they are."""
     from rich.console import Console
 
-    return Console(width=None if sys.stdout.isatty() else 140, highlight=False, soft_wrap=not sys.stdout.isatty())
+    terminal = sys.stdout.isatty()
+    return Console(width=None if terminal else 140, highlight=False, soft_wrap=not terminal, markup=False, emoji=False)
 
 
 def table(columns: list[str], rows: list[list[Any]], title: str = "") -> Any:

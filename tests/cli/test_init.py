@@ -20,3 +20,11 @@ def test_a_dry_run_and_an_unknown_recipe(tmp_path, monkeypatch):
     done = call("init", "merge/task_arithmetik")
     assert done.code == 2
     assert "merge/task_arithmetic" in done.err
+
+
+def test_the_example_of_its_help_works_in_a_new_folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    line = next(s for s in call("init", "--help").out.splitlines() if "my-sft" in s)
+    assert call(*line.split()[1:-1], "new/my-sft.yaml").code == 0
+    assert (tmp_path / "new" / "my-sft.yaml").exists()
+    assert call("init", "merge/ties", "-o", ".", "--overwrite").code == 3

@@ -25,3 +25,11 @@ def test_tables_print_numbers_for_people(capsys):
     out = capsys.readouterr().out
     assert "1,234,567" in out
     assert "0.1235" in out
+
+
+def test_names_in_brackets_and_colons_are_printed_as_they_are(capsys):
+    console().print("wrote [red]x.delta :cat: [/y]")
+    console().print(table(["name"], [["a[bold]b"]]))
+    out = capsys.readouterr().out
+    assert "wrote [red]x.delta :cat: [/y]" in out
+    assert "a[bold]b" in out

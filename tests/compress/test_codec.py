@@ -115,3 +115,11 @@ def test_a_misspelt_codec_is_an_error_with_a_suggestion():
     assert "svd_mixed" in wrong.value.remedy
     with pytest.raises(RecipeError, match="no parameter 'bits'"):
         parse_codec("sign(bits=1)")
+
+
+@pytest.mark.parametrize(
+    "text", ["lowrank(rank=2.5)", "lowrank(rank='4')", "svd_mixed(rounds=1.5)", "svd_mixed(bands=3)"]
+)
+def test_parameters_of_another_type_are_refused_by_name(text):
+    with pytest.raises(RecipeError, match=r"codec '\w+': \w+: "):
+        parse_codec(text)

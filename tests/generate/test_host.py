@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from deltakit.checkpoint import Sidecar
-from deltakit.errors import ResourceError
+from deltakit.errors import RecipeError, ResourceError
 from deltakit.generate import Host, Request
 from deltakit.generate.host import pick_device
 from support.running import sidecar, state, tensor_map
@@ -92,6 +92,11 @@ def test_a_device_that_is_not_there_is_an_error() -> None:
     assert pick_device() == "cpu"
     with pytest.raises(ResourceError, match="no CUDA device"):
         Host(device="cuda:0")
+
+
+def test_a_device_that_torch_does_not_know_is_a_slip() -> None:
+    with pytest.raises(RecipeError, match="unknown device 'gpu'"):
+        Host(device="gpu")
 
 
 @pytest.mark.cuda

@@ -65,15 +65,13 @@ def _some(lines: list[int], most: int = 20) -> str:
 
 
 def _differences(result: Mapping[str, Any]) -> None:
-    from rich.markup import escape
-
     one, other, items = result["grader"], result["other_grader"], result["differ"]
     print(f"\n{other}: {100 * result['other_accuracy']:.2f} %; {len(items)} judged differently")
     if items:
         rows = [
             [
                 i["line"],
-                escape(i["gold"]),
+                i["gold"],
                 _judged(i["answer"], i["correct"]),
                 _judged(i["other_answer"], i["other_correct"]),
             ]
@@ -83,6 +81,4 @@ def _differences(result: Mapping[str, Any]) -> None:
 
 
 def _judged(answer: str | None, correct: bool) -> str:
-    from rich.markup import escape
-
-    return f"{'none' if answer is None else escape(answer)} ({'right' if correct else 'wrong'})"
+    return f"{'none' if answer is None else answer} ({'right' if correct else 'wrong'})"

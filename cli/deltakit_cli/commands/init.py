@@ -15,7 +15,7 @@ from deltakit_cli.options import dry_run_option, example, format_option, overwri
 from deltakit_cli.output import console, emit
 
 
-@click.command(epilog=example("deltakit init merge/task_arithmetic\ndeltakit init sft/metamath -o my-sft.yaml"))
+@click.command(epilog=example("deltakit init merge/task_arithmetic\ndeltakit init sft/metamath-7b -o my-sft.yaml"))
 @click.argument("recipe")
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="Where to copy it [default: its own name, here].")
 @dry_run_option
@@ -25,9 +25,12 @@ def command(recipe: str, output: Path | None, dry_run: bool, overwrite: bool, fm
     """Copy a shipped RECIPE (see `deltakit ls recipes`) to edit."""
     source = _source(recipe)
     target = output or Path(source.name)
+    if target.is_dir():
+        raise InputError(f"{target} is a folder", remedy=f"name a file, such as {target / source.name}")
     if target.exists() and not overwrite:
         raise InputError(f"{target} exists", remedy="choose another -o, or pass --overwrite")
     if not dry_run:
+        target.parent.mkdir(parents=True, exist_ok=True)
         target.write_text(source.read_text())
     emit({"recipe": recipe, "output": str(target), "written": not dry_run, "first": _command(source)}, _show, fmt)
 

@@ -7,6 +7,7 @@ from typing import Any, ClassVar, Protocol
 
 from deltakit.delta.site import Site
 from deltakit.delta.terms.base import Float32, Term
+from deltakit.recipe.parameters import parse_checked
 from deltakit.registry import Registry
 from deltakit.tensors import TensorSpec
 
@@ -61,6 +62,6 @@ class Codec(Protocol):
 
 def parse_codec(text: str) -> Codec:
     """A codec from "sign" or "svd_mixed(bands='8:2,3:32,2:968')"."""
-    made: Any = CODECS.parse(text)
+    made: Any = parse_checked(CODECS, text)
     codec: Codec = made
     return codec

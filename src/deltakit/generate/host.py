@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, Protocol
 
 from deltakit.checkpoint.sidecar import Sidecar
-from deltakit.errors import ResourceError
+from deltakit.errors import RecipeError, ResourceError
 from deltakit.generate.engine import Engine
 from deltakit.generate.stops import eos_ids
 from deltakit.runtime import Witness, load_model, load_tokenizer, stored_dtype, swappable, write_weights
@@ -28,8 +28,15 @@ class Opened(Protocol):
 
 
 def pick_device(name: str = "auto") -> str:
-    """ "auto" is cuda where there is one, else cpu. ResourceError for a cuda device where there is none."""
+    """ "auto" is cuda where there is one, else cpu. ResourceError for a cuda device where there is none, RecipeError
+    for a name that torch does not know."""
     import torch
+
+    if name != "auto":
+        try:
+            torch.device(name)
+        except RuntimeError:
+            raise RecipeError(f"unknown device {name!r}", remedy="use auto, cpu, cuda or cuda:1") from None
 
     there = torch.cuda.is_available()
     if name.startswith("cuda") and not there:
