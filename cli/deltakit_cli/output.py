@@ -13,7 +13,7 @@ SCHEMA_VERSION = 1
 
 
 def console() -> Any:
-    """A rich console on stdout (plain when it is no terminal). [Brackets] and :colons: in names are printed as they are."""
+    """A rich console on stdout (plain when it is no terminal). Names in [brackets] are printed as they are."""
     from rich.console import Console
 
     terminal = sys.stdout.isatty()
