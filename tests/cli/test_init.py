@@ -28,3 +28,10 @@ def test_the_example_of_its_help_works_in_a_new_folder(tmp_path, monkeypatch):
     assert call(*line.split()[1:-1], "new/my-sft.yaml").code == 0
     assert (tmp_path / "new" / "my-sft.yaml").exists()
     assert call("init", "merge/ties", "-o", ".", "--overwrite").code == 3
+
+
+def test_the_command_on_top_runs_the_copy(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert "deltakit merge mine.yaml -o merged" in call("init", "merge/ties", "-o", "mine.yaml").out
+    assert "recipes/merge" not in (tmp_path / "mine.yaml").read_text()
+    assert "deltakit merge 'a b.yaml' -o" in call("init", "merge/task_arithmetic", "-o", "a b.yaml", "--dry-run").out

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -25,14 +26,17 @@ def command(recipe: str, output: Path | None, dry_run: bool, overwrite: bool, fm
     """Copy a shipped RECIPE (see `deltakit ls recipes`) to edit."""
     source = _source(recipe)
     target = output or Path(source.name)
+    # the command on top runs the copy, wherever it lies
+    shipped = source.relative_to(recipes_folder().parent).as_posix()
+    text = source.read_text().replace(shipped, shlex.quote(str(target)))
     if target.is_dir():
         raise InputError(f"{target} is a folder", remedy=f"name a file, such as {target / source.name}")
     if target.exists() and not overwrite:
         raise InputError(f"{target} exists", remedy="choose another -o, or pass --overwrite")
     if not dry_run:
         target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_text(source.read_text())
-    emit({"recipe": recipe, "output": str(target), "written": not dry_run, "first": _command(source)}, _show, fmt)
+        target.write_text(text)
+    emit({"recipe": recipe, "output": str(target), "written": not dry_run, "first": _command(text)}, _show, fmt)
 
 
 def _source(recipe: str) -> Path:
@@ -43,9 +47,9 @@ def _source(recipe: str) -> Path:
     return recipes_folder() / f"{plain}.yaml"
 
 
-def _command(source: Path) -> str:
-    """The command that runs it, from its first lines."""
-    lines = [line.lstrip("# ").strip() for line in source.read_text().splitlines()[:6]]
+def _command(text: str) -> str:
+    """The command that runs a recipe, from its first lines."""
+    lines = [line.lstrip("# ").strip() for line in text.splitlines()[:6]]
     return next((line[line.index("deltakit ") :] for line in lines if "deltakit " in line), "")
 
 
