@@ -48,8 +48,8 @@ def _tasks() -> list[dict[str, str]]:
 
 def _recipes() -> list[dict[str, str]]:
     folder = recipes_folder()
-    paths = sorted(p for p in folder.rglob("*.yaml"))
-    return [{"name": str(p.relative_to(folder).with_suffix("")), "summary": _about(p)} for p in paths]
+    found = {p.relative_to(folder).with_suffix("").as_posix(): p for p in folder.rglob("*.yaml")}
+    return [{"name": name, "summary": _about(found[name])} for name in sorted(found)]
 
 
 def _about(path: Path) -> str:
