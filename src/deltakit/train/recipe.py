@@ -57,7 +57,9 @@ class Optimise(Section):
     precision: Literal["bf16", "fp16", "fp32"] = Field(
         default="bf16", description="autocast; the weights themselves are fp32"
     )
-    group_by_length: bool = Field(default=True, description="fill a batch with records of similar length")
+    group_by_length: bool = Field(
+        default=False, description="fill a batch with records of similar length: less padding, less mixed batches"
+    )
     gradient_checkpointing: bool = False
     threads: int | None = Field(
         default=None, ge=1, description="CPU threads; default: one for models under 20 million parameters"
