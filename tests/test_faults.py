@@ -171,7 +171,8 @@ import deltakit.compress.sign as s
 from deltakit_cli.main import main
 real = s.SignCodec.encode
 def encode(self, rows, ctx):
-    print("busy", flush=True)
+    sys.stdout.write("busy\\n")  # in one write: two threads encode at once
+    sys.stdout.flush()
     time.sleep(0.5)
     return real(self, rows, ctx)
 s.SignCodec.encode = encode

@@ -23,7 +23,9 @@ _SPELLING = 'write name or name(key=value), e.g. "drop(density=0.2)"'
 def did_you_mean(name: str, known: list[str]) -> str:
     """A remedy for a misspelt name."""
     close = get_close_matches(name, known, n=1, cutoff=0.5)
-    return f"did you mean {close[0]!r}?" if close else f"known: {', '.join(sorted(known))}"
+    if close:
+        return f"did you mean {close[0]!r}?"
+    return f"known: {', '.join(sorted(known))}" if known else "it takes none"
 
 
 def check_keys(given: Mapping[str, Any], known: list[str], where: str) -> None:
@@ -50,11 +52,13 @@ def parse_call(text: str) -> tuple[str, dict[str, Any]]:
 
 @dataclass
 class Registry:
-    """`table` maps a name to "module:attribute"; entry points of `group` add names from outside."""
+    """`table` maps a name to "module:attribute"; entry points of `group` add names from outside; `spelling` says how a
+    person gives a parameter."""
 
     kind: str
     table: Mapping[str, str]
     group: str = ""
+    spelling: str = "write {name}({key}=...)"
     _outside: dict[str, str] | None = field(default=None, repr=False)
 
     def targets(self) -> dict[str, str]:
@@ -90,7 +94,8 @@ class Registry:
         missing = [p.name for p in parameters.values() if p.default is p.empty and p.name not in given]
         if missing:
             problem = f"{self.kind} {name!r} needs {', '.join(missing)}"
-            raise RecipeError(problem, remedy=f"write {name}({missing[0]}=...)")
+            remedy = self.spelling.format(name=name, key=missing[0], option=missing[0].replace("_", "-"))
+            raise RecipeError(problem, remedy=remedy)
         return self.factory(name)(**given)
 
     def parse(self, text: str) -> Any:

@@ -6,6 +6,7 @@ import pytest
 
 from deltakit_cli.errors import guarded
 from deltakit_cli.main import cli
+from support.cli import call
 
 
 @pytest.mark.parametrize(("task", "key"), [("math", "query"), ("chat", "instruction"), ("base", "text")])
@@ -33,3 +34,11 @@ def test_an_existing_file_is_kept_unless_told(tmp_path, capsys):
 )
 def test_wrong_use_is_code_2(argv, tmp_path):
     assert guarded(cli, ["data", *argv, *(["-o", str(tmp_path / "x")] if argv[0] == "toy" else [])]) == 2
+
+
+def test_a_dry_run_writes_nothing_and_refuses_what_the_run_would(tmp_path):
+    done = call("data", "toy", "math", "--count", 3, "-o", tmp_path / "new" / "x.jsonl", "--dry-run")
+    assert (done.code, list(tmp_path.iterdir())) == (0, [])
+    assert "would write" in done.out
+    (tmp_path / "x.jsonl").write_text("mine")
+    assert call("data", "toy", "math", "--count", 3, "-o", tmp_path / "x.jsonl", "--dry-run").code == 3

@@ -23,7 +23,7 @@ QUICK = ("--limit", "3", "--max-new-tokens", "4")
 def test_the_table_has_a_row_per_model_and_task(model: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(model, f"{model} + 0.5*{model}", "--tasks", "toy_math,toy_chat", *QUICK) == 0
     rows = capsys.readouterr().out.splitlines()
-    assert rows[0].split() == ["model", "task", "accuracy", "%", "n"]
+    assert rows[0].split() == ["model", "task", "accuracy", "%,", "loss", "in", "nats", "n"]
     assert [row.split()[-5:] for row in rows[1:]] == [
         ["toy_math", "0.0", "±", "0.0", "3"],
         ["toy_chat", "0.0", "±", "0.0", "3"],

@@ -129,3 +129,10 @@ def test_the_real_adapters_of_gpt2(shared_models):
     got = delta.rows(f"{module}.weight", 0, spec.rows)
     assert adapter.scaling(module) == 4.0
     np.testing.assert_allclose(got, want, atol=1e-6)
+
+
+def test_an_adapter_cannot_prove_its_base_and_says_so(base, tmp_path, caplog):
+    save_adapter(base, tmp_path / "lora")
+    open_as_delta(str(tmp_path / "lora"), open_checkpoint(base))
+    assert "no fingerprint of its base" in caplog.text
+    assert str(base) in caplog.text

@@ -42,7 +42,7 @@ def test_expressions(text, first, operands):
     assert parse_expression(text) == (first, operands)
 
 
-@pytest.mark.parametrize("text", ["b + ", " + m", "0.5*b + m", "b + x*m", "b + 0.6*"])
+@pytest.mark.parametrize("text", ["b + ", " + m", "0.5*b + m", "b + x*m", "b + 0.6*", "b+0.5*m", "b +0.5*m"])
 def test_bad_expressions_are_usage_errors(text):
     with pytest.raises(RecipeError):
         parse_expression(text)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from deltakit.delta.difference import difference
-from deltakit.delta.statistics import agreement, bytes_by_kind, delta_statistics, spectrum, summary
+from deltakit.delta.statistics import agreement, apart, bytes_by_kind, delta_statistics, spectrum, summary
 from deltakit.errors import MismatchError
 from support.tensors import bits, memory, normal, pair, tensor
 
@@ -43,6 +43,8 @@ def test_agreement_of_task_vectors():
     assert found["sign_agreement"] == pytest.approx(2 / 3)
     assert found["cosine"] == pytest.approx(1 / np.sqrt(3 * 28))
     assert agreement(a, a)["cosine"] == pytest.approx(1.0)
+    nothing = difference(base, base)
+    assert agreement(a, nothing) == {"cosine": None, "sign_agreement": None, "both_nonzero": 0}
 
 
 def test_agreement_needs_equal_shapes():
@@ -57,3 +59,15 @@ def test_spectrum_and_bytes():
     want = np.linalg.svd(delta.rows("a.weight", 0, 12), compute_uv=False)
     np.testing.assert_allclose(spectrum(delta, "a.weight"), want, rtol=1e-5)
     assert bytes_by_kind(delta) == {"ref": 0}
+
+
+def test_what_no_norm_says_is_said_apart():
+    first = memory({"w": tensor(normal((4, 2), 0)), "i": bits([1, 2], "I64"), "old": tensor([1.0])})
+    second = memory({"w": tensor(normal((3, 2), 0)), "i": bits([1, 3], "I64"), "new": tensor([1.0])})
+    assert apart(first, second).as_dict() == {
+        "only_first": ("old",),
+        "only_second": ("new",),
+        "integers": ("i",),
+        "fewer_rows": ("w",),
+    }
+    assert not any(apart(first, first).as_dict().values())

@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from deltakit_cli.options import example, format_option, output_option, overwrite_option
+from deltakit_cli.options import dry_run_option, example, format_option, output_option, overwrite_option
 from deltakit_cli.output import console, emit
 
 
@@ -28,20 +28,24 @@ def command() -> None:
 @click.option("--count", type=click.IntRange(min=1), required=True, help="Records to write.")
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
 @output_option(help="The JSONL file to write.")
+@dry_run_option
 @overwrite_option
 @format_option
-def toy(task: str, split: str, count: int, seed: int, output: Path, overwrite: bool, fmt: str) -> None:
+def toy(task: str, split: str, count: int, seed: int, output: Path, dry_run: bool, overwrite: bool, fmt: str) -> None:
     """Write records of the toy world: word problems in MetaMathQA's schema (math), word tasks as instruction records
     (chat), or documents that hold both skills in a format of their own (base).
 
     Answers are right by construction; train and test share no item. `ood` has larger numbers and longer lists.
     """
-    from deltakit.data.synthetic import generate, write_records
+    from deltakit.data.synthetic import check_place, generate, write_records
 
+    check_place(output, overwrite)
     records = generate(task, split, count, seed)
-    write_records(output, records, overwrite)
-    emit({"output": str(output), "records": len(records), "bytes": output.stat().st_size}, _done, fmt)
+    if not dry_run:
+        write_records(output, records, overwrite)
+    emit({"output": str(output), "records": len(records), "written": not dry_run}, _done, fmt)
 
 
 def _done(result: Mapping[str, Any]) -> None:
-    console().print(f"wrote {result['output']}: {result['records']:,} records, {result['bytes']:,} bytes")
+    verb = "wrote" if result["written"] else "would write"
+    console().print(f"{verb} {result['output']}: {result['records']:,} records", markup=False)

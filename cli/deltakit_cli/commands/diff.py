@@ -18,7 +18,7 @@ from deltakit_cli.progress import progress
 @click.argument("first")
 @click.argument("second")
 @click.option("--against", metavar="BASE", help="Also compare the two task vectors over this base.")
-@click.option("--top", default=20, show_default=True, help="How many tensors the table shows, largest change first.")
+@click.option("--top", type=click.IntRange(min=0), default=20, show_default=True, help="Tensors that the table shows.")
 @format_option
 def command(first: str, second: str, against: str | None, top: int, fmt: str) -> None:
     """Compare two models (paths, hub ids or expressions): relative norm, changed share, largest change of every tensor.
@@ -27,16 +27,23 @@ def command(first: str, second: str, against: str | None, top: int, fmt: str) ->
     """
     from deltakit.delta.difference import difference
     from deltakit.delta.open import open_model
-    from deltakit.delta.statistics import agreement, delta_statistics, summary
+    from deltakit.delta.statistics import agreement, apart, delta_statistics, summary
 
     a, b = open_model(first).tensors, open_model(second).tensors
     bar = progress(fmt)
     rows = delta_statistics(a, difference(a, b), bar)
     result: dict[str, Any] = {"first": first, "second": second, "summary": summary(rows), "top": top}
+    result["apart"] = apart(a, b).as_dict()
     if against:
         base = open_model(against).tensors
         result["agreement"] = agreement(difference(base, a), difference(base, b), bar)
     emit({**result, "tensors": [r.as_dict() for r in rows]}, _show, fmt)
+
+
+_APART = {
+    "only_first": "only in the first", "only_second": "only in the second",
+    "integers": "integer tensors that differ", "fewer_rows": "fewer rows in the second",
+}  # fmt: skip
 
 
 def _show(found: Mapping[str, Any]) -> None:
@@ -49,7 +56,13 @@ def _show(found: Mapping[str, Any]) -> None:
         f"changed {total['changed']:.2%}, largest {total['largest']:.4g}, added rows {total['added_rows']}"
     )
     if total["nonfinite"]:
-        out.print(f"non-finite differences: {total['nonfinite']:,}")
+        names = ", ".join(f"{r['name']} ({r['nonfinite']:,})" for r in found["tensors"] if r["nonfinite"])
+        out.print(f"non-finite differences: {names}", markup=False)
+    for key, names in found["apart"].items():
+        if names:
+            out.print(f"{_APART[key]}: {', '.join(names)}", markup=False)
     if "agreement" in found:
         a = found["agreement"]
-        out.print(f"task vectors: cosine {a['cosine']:.4f}, equal signs {a['sign_agreement']:.2%} where both change")
+        cosine = "undefined" if a["cosine"] is None else f"{a['cosine']:.4f}"
+        signs = "undefined" if a["sign_agreement"] is None else f"{a['sign_agreement']:.2%}"
+        out.print(f"task vectors: cosine {cosine}, equal signs {signs} where both change")

@@ -92,7 +92,7 @@ def _human(result: Mapping[str, Any]) -> None:
     from deltakit_eval.results import rows
 
     shown = [[model, task, _number(task, value, error), n] for model, task, value, error, n in rows(result)]
-    console().print(table(["model", "task", "accuracy %", "n"], shown))
+    console().print(table(["model", "task", "accuracy %, loss in nats", "n"], shown))
     for model in result["models"]:
         if model["loss"] and model["loss"]["too_long"]:
             console().print(f"{model['model']}: {model['loss']['too_long']} records above the context were left out")

@@ -263,12 +263,16 @@ def generate(task: str, split: str, count: int, seed: int = 0) -> list[Record]:
     return TASKS[task](split, count, seed)
 
 
-def write_records(out: Path, records: Sequence[Record], overwrite: bool = False) -> None:
-    """Writes JSON lines, whole or not at all."""
-    if out.exists() and not overwrite:
+def check_place(out: Path, overwrite: bool) -> None:
+    """InputError if something stands at `out` that must not be replaced."""
+    if out.is_dir() or (out.exists() and not overwrite):
         raise InputError(f"{out} exists", remedy="choose another file, or add --overwrite")
-    if not out.parent.is_dir():
-        raise InputError(f"there is no folder {out.parent}", remedy="make it first")
+
+
+def write_records(out: Path, records: Sequence[Record], overwrite: bool = False) -> None:
+    """Writes JSON lines, whole or not at all; the folder is made where it is missing."""
+    check_place(out, overwrite)
+    out.parent.mkdir(parents=True, exist_ok=True)
     part = out.with_name(out.name + ".partial")
     part.write_text("".join(json.dumps(r, ensure_ascii=False) + "\n" for r in records), encoding="utf-8")
     os.replace(part, out)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import math
 import re
 from collections.abc import Mapping
@@ -29,6 +30,9 @@ _EMBEDDING = re.compile(r"^base_model\.model\.(?P<module>.+)\.lora_embedding_(?P
 # What peft puts between a module and its own copy of a whole weight (an embedding with LoRA is saved whole, too).
 _WRAPPERS = re.compile(r"\.(modules_to_save(\.default)?|base_layer)(?=\.)")
 _UNSUPPORTED = ("use_dora", "lora_bias", "use_qalora", "megatron_config")
+
+
+_LOG = logging.getLogger("deltakit")
 
 
 @dataclass(frozen=True)
@@ -110,9 +114,16 @@ def adapter_delta(adapter: Adapter, base: TensorMap, *, name: str = "") -> Delta
             parts += (Part(1.0, _term(adapter, by_name[tensor], spec)),)
         return Entry(spec, spec.rows, parts)
 
+    _LOG.warning("%s", _unproved(adapter))
     note = {"adapter": {"r": adapter.config["r"], "alpha": adapter.config["lora_alpha"]}}
     lineage = Lineage(fingerprint(base), fingerprint(adapter.weights), name, note)
     return Delta(Entries(base.specs, make), (), lineage)
+
+
+def _unproved(adapter: Adapter) -> str:
+    """Law 8: a delta file proves its base by its fingerprint; an adapter holds none."""
+    named = adapter.config.get("base_model_name_or_path") or "no base"
+    return f"{adapter.path} holds no fingerprint of its base (it names {named}): shapes fit, the rest is up to you"
 
 
 def _term(adapter: Adapter, module: str, spec: TensorSpec) -> LowRank:

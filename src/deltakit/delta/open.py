@@ -26,6 +26,7 @@ RECIPE_OPENER = "deltakit.merge.open:open_recipe"
 
 _OPERATOR = re.compile(r"\s+([+-])(?:\s+|$)")
 _SCALED = re.compile(r"^(?P<coef>[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)\s*\*\s*(?P<name>\S.*)$")
+_SPACES = 'write "BASE + 0.6*DELTA", with spaces around + and -'
 
 
 @dataclass(frozen=True)
@@ -55,13 +56,15 @@ def parse_expression(text: str) -> tuple[str, tuple[Operand, ...]]:
     operands = tuple(_operand(sign, name, text) for sign, name in zip(rest[::2], rest[1::2], strict=True))
     if not first.strip() or _SCALED.match(first):
         raise RecipeError(f"{text!r}: an expression begins with its base", remedy='write "BASE + 0.6*DELTA"')
+    if "*" in first and not Path(first.strip()).exists():
+        raise RecipeError(f"{text!r}: cannot read {first!r}", remedy=_SPACES)
     return first.strip(), operands
 
 
 def _operand(sign: str, text: str, whole: str) -> Operand:
     found = _SCALED.match(text.strip())
     if not text.strip() or (not found and "*" in text):
-        raise RecipeError(f"{whole!r}: cannot read {text!r}", remedy='write "BASE + 0.6*DELTA", spaces around + and -')
+        raise RecipeError(f"{whole!r}: cannot read {text!r}", remedy=_SPACES)
     coef, name = (float(found["coef"]), found["name"]) if found else (1.0, text.strip())
     return Operand(-coef if sign == "-" else coef, name)
 

@@ -16,7 +16,16 @@ from deltakit.delta.terms.base import Float32, base_floats
 from deltakit.errors import MismatchError
 from deltakit.tensors import TensorMap, row_blocks
 
-__all__ = ["TensorStatistics", "agreement", "bytes_by_kind", "delta_statistics", "spectrum", "summary"]
+__all__ = [
+    "Apart",
+    "TensorStatistics",
+    "agreement",
+    "apart",
+    "bytes_by_kind",
+    "delta_statistics",
+    "spectrum",
+    "summary",
+]
 
 
 @dataclass(frozen=True)
@@ -38,6 +47,32 @@ class TensorStatistics:
     def as_dict(self) -> dict[str, Any]:
         """JSON-able."""
         return asdict(self)
+
+
+@dataclass(frozen=True)
+class Apart:
+    """What no norm says of two models: names that only one of them has, integer tensors that differ, and tensors
+    where the second has fewer rows."""
+
+    only_first: tuple[str, ...]
+    only_second: tuple[str, ...]
+    integers: tuple[str, ...]
+    fewer_rows: tuple[str, ...]
+
+    def as_dict(self) -> dict[str, Any]:
+        """JSON-able."""
+        return asdict(self)
+
+
+def apart(first: TensorMap, second: TensorMap) -> Apart:
+    """Compare names, integer tensors and rows of two models."""
+    both = [n for n in first.specs if n in second.specs]
+    return Apart(
+        tuple(n for n in first.specs if n not in second.specs),
+        tuple(n for n in second.specs if n not in first.specs),
+        tuple(n for n in both if not second.specs[n].is_float and first.buffer(n) != second.buffer(n)),
+        tuple(n for n in both if second.specs[n].rows < first.specs[n].rows),
+    )
 
 
 def delta_statistics(base: TensorMap, delta: Delta, progress: Progress = silent) -> list[TensorStatistics]:
@@ -96,7 +131,10 @@ def summary(rows: list[TensorStatistics]) -> dict[str, Any]:
 
 
 def agreement(first: Delta, second: Delta, progress: Progress = silent) -> dict[str, Any]:
-    """Two deltas over one base: cosine of the task vectors, and the share of equal signs where both are nonzero."""
+    """Two deltas over one base: cosine of the task vectors, and the share of equal signs where both are nonzero.
+
+    Each is None where it is undefined: a task vector of zeros has no direction.
+    """
     names = [n for n in first.specs if n in second.specs and first.specs[n].is_float]
     progress.start("agreement", len(names), "tensors")
     dot = squares_a = squares_b = 0.0
@@ -116,8 +154,8 @@ def agreement(first: Delta, second: Delta, progress: Progress = silent) -> dict[
     progress.stop()
     scale = math.sqrt(squares_a * squares_b)
     return {
-        "cosine": dot / scale if scale else 0.0,
-        "sign_agreement": same / both if both else 0.0,
+        "cosine": dot / scale if scale else None,
+        "sign_agreement": same / both if both else None,
         "both_nonzero": both,
     }
 

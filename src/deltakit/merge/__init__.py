@@ -17,4 +17,5 @@ METHODS = Registry(
         "ties": "deltakit.merge.methods:ties",
     },
     group="deltakit.methods",
+    spelling="set `{key}:` in the recipe, or give --{option}",
 )
