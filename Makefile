@@ -20,7 +20,7 @@ $(STAMP): pyproject.toml constraints.txt
 	touch $@
 
 demo: setup
-	$(BIN)/deltakit demo -o demo-out --overwrite
+	$(BIN)/deltakit demo -o demo-out
 
 test: setup
 	$(BIN)/python -m pytest tests
