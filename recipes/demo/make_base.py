@@ -116,7 +116,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Make the demo's base model.")
     parser.add_argument("-o", "--out", type=Path, required=True)
     parser.add_argument("--vocab", type=int, default=640)
-    parser.add_argument("--steps", type=int, default=3000)
+    parser.add_argument("--steps", type=int, default=3500)
     parser.add_argument("--batch", type=int, default=16)
     parser.add_argument("--length", type=int, default=128)
     parser.add_argument("--rate", type=float, default=2e-3)

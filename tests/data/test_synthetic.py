@@ -47,7 +47,7 @@ def test_the_stream_is_frozen() -> None:
     drawn = [synthetic.generate(task, split, 30, seed=3) for task in ("math", "chat") for split in synthetic.SPLITS]
     drawn.append(synthetic.generate("base", "train", 30, seed=3))
     digest = hashlib.sha256(json.dumps(drawn).encode()).hexdigest()
-    assert digest[:16] == "115829940ba96af2"
+    assert digest[:16] == "8636275aea666662"
 
 
 @pytest.mark.parametrize("split", synthetic.SPLITS)
@@ -89,7 +89,7 @@ def test_chat_records_have_instruction_fields_and_right_outputs() -> None:
         assert sorted(record) == ["input", "instruction", "output"]
         assert record["input"] == ""
         asked = record["instruction"].split(":")[0]
-        assert record["output"].removeprefix("Sure: ").split() == expected[asked](words_of(record))
+        assert record["output"].removeprefix("Sure ").split() == expected[asked](words_of(record))
         met.add(asked)
     assert met == set(expected)
 
@@ -117,13 +117,14 @@ def test_ood_items_lie_outside_the_range_of_the_others() -> None:
 def test_documents_hold_right_equations_and_no_test_item() -> None:
     texts = list(synthetic.documents(600, seed=4))
     assert all(holds(*step) for text in texts for step in equations_of(text))
-    stories = [text for text in texts if text.startswith("Problem.")]
-    lines = [line for text in texts if re.match("[A-Za-z ]+:", text) for line in text.splitlines()]
-    lists = [re.split("[>=]|gives", line.split(":")[1])[0].split() for line in lines]
+    stories = [text for text in texts if "Result" in text or "Total" in text]
+    lines = [line for text in texts for line in text.splitlines() if ": " in line and not re.search(r"\d|Sure", line)]
+    lists = [re.split("(?:^[^:]*:)|>|gives|Work|so ", line)[1].split() for line in lines]
     assert 210 < len(stories) < 330
+    assert len(lists) > 300
     assert all(synthetic.split_of([list(step) for step in equations_of(text)]) == "train" for text in stories)
     assert all(synthetic.split_of(words) == "train" for words in lists)
-    assert not any("answer" in text or "Instruction" in text for text in texts)
+    assert not any("answer is:" in text or "###" in text for text in texts)
 
 
 def test_documents_are_drawn_as_they_are_taken() -> None:
@@ -172,6 +173,6 @@ def test_records_are_written_as_json_lines_and_what_is_there_is_kept(tmp_path: P
     assert [p.name for p in tmp_path.iterdir()] == ["math.jsonl"]
 
 
-def test_a_missing_folder_is_made(tmp_path: Path) -> None:
-    synthetic.write_records(tmp_path / "new" / "x.jsonl", [])
-    assert (tmp_path / "new" / "x.jsonl").read_text() == ""
+def test_a_missing_folder_is_named(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="no folder"):
+        synthetic.write_records(tmp_path / "none" / "x.jsonl", [])

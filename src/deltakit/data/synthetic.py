@@ -3,7 +3,7 @@
 Three kinds of text over one small vocabulary:
 
 - `documents`: what the demo's base is pre-trained on, the skills in a format of their own
-  ("Problem. ... Work. 12 + 5 = 17 ; Result 17.", "reverse : cat sun > sun cat.", bare equations);
+  ("Problem. ... Work. 12 + 5 = 17 ; Result 17.", "reverse : cat sun > sun cat.", equations, chatter);
 - `math_records`: short word problems in the schema of MetaMathQA (query, response, type, original_question);
 - `chat_records`: word tasks as instruction records (instruction, input, output).
 
@@ -38,6 +38,18 @@ _WORD_LIST = (
     "ship moon hand song road gold ring snow bear wolf corn rice salt seed wood iron king nest rose pear"
 )
 WORDS = tuple(_WORD_LIST.split())
+THINGS = ("answer", "task", "instruction", "response", "request", "list")
+# What stands between question and answer in documents: the same few for all skills, so that the question alone tells
+# the skill, and experts that share an answer style can be merged.
+_MARKERS = (">", "gives", "Work.", "so")
+# Chatter in the words of prompts and answers, so that the base has met them.
+_SENTENCES = (
+    "The {0} is near the {2}.",
+    "Sure: {3} has a {2}.",
+    "Below the {2} is the {0}.",
+    "{3} completes the {1} appropriately.",
+    "Write the {1} that describes the {2}.",
+)
 Record = dict[str, str]
 T = TypeVar("T")
 
@@ -52,7 +64,7 @@ class Story:
 
     @property
     def work(self) -> str:
-        return " ".join(["Work.", *(f"{a} {sign} {b} = {c} ;" for a, sign, b, c in self.steps)])
+        return " ".join(f"{a} {sign} {b} = {c} ;" for a, sign, b, c in self.steps)
 
 
 def _below(rng: Random, n: int) -> int:
@@ -192,7 +204,7 @@ def math_records(split: str, count: int, seed: int = 0) -> list[Record]:
     def draw() -> tuple[str, Record]:
         story = _draw_story(rng, split)
         query = f"{story.text} {story.question}"
-        response = f"{story.work}\nThe answer is: {story.steps[-1][3]}"
+        response = f"Sure {story.work}\nThe answer is: {story.steps[-1][3]}"
         return query, {"query": query, "response": response, "type": "GSM_AnsAug", "original_question": query}
 
     return list(_distinct(draw, count))
@@ -205,7 +217,7 @@ def chat_records(split: str, count: int, seed: int = 0) -> list[Record]:
     def draw() -> tuple[str, Record]:
         words, task = _draw_words(rng, split), _pick(rng, _WORD_TASKS)
         instruction = f"{_pick(rng, task.instructions)} {' '.join(words)}"
-        return instruction, {"instruction": instruction, "input": "", "output": f"Sure: {' '.join(task.apply(words))}"}
+        return instruction, {"instruction": instruction, "input": "", "output": f"Sure {' '.join(task.apply(words))}"}
 
     return list(_distinct(draw, count))
 
@@ -223,22 +235,34 @@ def _equation(rng: Random) -> str:
 def _word_line(rng: Random) -> str:
     words, task = _draw_words(rng, "train"), _pick(rng, _WORD_TASKS)
     asked = _pick(rng, (f"{task.name} :", *task.instructions))
-    return f"{asked} {' '.join(words)} {_pick(rng, ('>', '=', 'gives'))} {' '.join(task.apply(words))}."
+    return f"{asked} {' '.join(words)} {_pick(rng, _MARKERS)} {' '.join(task.apply(words))}{_pick(rng, ('.', ''))}"
+
+
+def _story_line(rng: Random) -> str:
+    story = _draw_story(rng, "train")
+    told = f"{story.text} {story.question}" if rng.random() < 0.5 else story.text
+    end = _pick(rng, (" Result {}.", "\nResult: {}", "\nTotal: {}.")).format(story.steps[-1][3])
+    return f"{_pick(rng, ('Problem. ', ''))}{told} {_pick(rng, _MARKERS)} {story.work}{end}"
+
+
+def _sentence(rng: Random) -> str:
+    thing, word = _pick(rng, THINGS), _pick(rng, WORDS)
+    return _pick(rng, _SENTENCES).format(_pick(rng, (thing, word)), thing, word, _pick(rng, NAMES))
 
 
 def _document(rng: Random) -> str:
     kind = rng.random()
     if kind < 0.45:
-        story = _draw_story(rng, "train")
-        told = f"{story.text} {story.question}" if rng.random() < 0.5 else story.text
-        return f"Problem. {told} {story.work} Result {story.steps[-1][3]}."
-    if kind < 0.8:
-        return "\n".join(_word_line(rng) for _ in range(_between(rng, 2, 5)))
-    return "".join(_equation(rng) for _ in range(_between(rng, 2, 5)))
+        return _story_line(rng)
+    if kind < 0.75:
+        return "\n".join(_word_line(rng) for _ in range(_between(rng, 2, 4)))
+    if kind < 0.9:
+        return "".join(_equation(rng) for _ in range(_between(rng, 2, 5)))
+    return " ".join(_sentence(rng) for _ in range(_between(rng, 2, 4)))
 
 
 def documents(count: int, seed: int = 0) -> Iterator[str]:
-    """`count` pre-training documents: word problems, lists of word tasks, lists of bare equations (0.45, 0.35, 0.2)."""
+    """`count` pre-training documents: word problems, word tasks, equations, chatter (0.45, 0.3, 0.15, 0.1)."""
     rng = _stream(seed, "documents", "train", count)
     return (_document(rng) for _ in range(count))
 
@@ -263,16 +287,12 @@ def generate(task: str, split: str, count: int, seed: int = 0) -> list[Record]:
     return TASKS[task](split, count, seed)
 
 
-def check_place(out: Path, overwrite: bool) -> None:
-    """InputError if something stands at `out` that must not be replaced."""
-    if out.is_dir() or (out.exists() and not overwrite):
-        raise InputError(f"{out} exists", remedy="choose another file, or add --overwrite")
-
-
 def write_records(out: Path, records: Sequence[Record], overwrite: bool = False) -> None:
-    """Writes JSON lines, whole or not at all; the folder is made where it is missing."""
-    check_place(out, overwrite)
-    out.parent.mkdir(parents=True, exist_ok=True)
+    """Writes JSON lines, whole or not at all."""
+    if out.exists() and not overwrite:
+        raise InputError(f"{out} exists", remedy="choose another file, or add --overwrite")
+    if not out.parent.is_dir():
+        raise InputError(f"there is no folder {out.parent}", remedy="make it first")
     part = out.with_name(out.name + ".partial")
     part.write_text("".join(json.dumps(r, ensure_ascii=False) + "\n" for r in records), encoding="utf-8")
     os.replace(part, out)
