@@ -173,6 +173,6 @@ def test_records_are_written_as_json_lines_and_what_is_there_is_kept(tmp_path: P
     assert [p.name for p in tmp_path.iterdir()] == ["math.jsonl"]
 
 
-def test_a_missing_folder_is_named(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="no folder"):
-        synthetic.write_records(tmp_path / "none" / "x.jsonl", [])
+def test_a_missing_folder_is_made(tmp_path: Path) -> None:
+    synthetic.write_records(tmp_path / "new" / "x.jsonl", [])
+    assert (tmp_path / "new" / "x.jsonl").read_text() == ""

@@ -10,8 +10,6 @@ Three kinds of text over one small vocabulary:
 The split is a property of the item, not of the draw: a digest of its numbers (math) or of its words (chat) sends a
 fifth of all items to `test`, so train and test are disjoint whatever seeds and counts are asked for. The documents
 hold no test item either (bare equations, which ask nothing, may). The split `ood` has larger numbers, longer lists.
-
-On the command line: `deltakit data toy math --split train --count 9600 -o math.jsonl`.
 """
 
 from __future__ import annotations
@@ -42,8 +40,7 @@ THINGS = ("answer", "task", "instruction", "response", "request", "list")
 # What stands between question and answer in documents: the same few for all skills, so that the question alone tells
 # the skill, and experts that share an answer style can be merged.
 _MARKERS = (">", "gives", "Work.", "so")
-# Chatter in the words of prompts and answers, so that the base has met them.
-_SENTENCES = (
+_SENTENCES = (  # chatter in the words of prompts and answers, so that the base has met them
     "The {0} is near the {2}.",
     "Sure: {3} has a {2}.",
     "Below the {2} is the {0}.",
@@ -287,12 +284,16 @@ def generate(task: str, split: str, count: int, seed: int = 0) -> list[Record]:
     return TASKS[task](split, count, seed)
 
 
-def write_records(out: Path, records: Sequence[Record], overwrite: bool = False) -> None:
-    """Writes JSON lines, whole or not at all."""
-    if out.exists() and not overwrite:
+def check_place(out: Path, overwrite: bool) -> None:
+    """InputError if something stands at `out` that must not be replaced."""
+    if out.is_dir() or (out.exists() and not overwrite):
         raise InputError(f"{out} exists", remedy="choose another file, or add --overwrite")
-    if not out.parent.is_dir():
-        raise InputError(f"there is no folder {out.parent}", remedy="make it first")
+
+
+def write_records(out: Path, records: Sequence[Record], overwrite: bool = False) -> None:
+    """Writes JSON lines, whole or not at all; the folder is made where it is missing."""
+    check_place(out, overwrite)
+    out.parent.mkdir(parents=True, exist_ok=True)
     part = out.with_name(out.name + ".partial")
     part.write_text("".join(json.dumps(r, ensure_ascii=False) + "\n" for r in records), encoding="utf-8")
     os.replace(part, out)
