@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from deltakit.checkpoint.fingerprint import fingerprint
 from deltakit.checkpoint.open import Checkpoint, open_checkpoint
@@ -19,10 +20,20 @@ from deltakit.delta.expression import Delta, add, check_base, scale
 from deltakit.errors import InputError, MismatchError, RecipeError
 from deltakit.tensors import TensorMap
 
-__all__ = ["RECIPE_OPENER", "Model", "Operand", "local_paths", "open_as_delta", "open_model", "parse_expression"]
+__all__ = [
+    "RECIPE_MODELS",
+    "RECIPE_OPENER",
+    "Model",
+    "Operand",
+    "local_paths",
+    "open_as_delta",
+    "open_model",
+    "parse_expression",
+]
 
-# Rooms above this one open what lies above it: "module:function" taking the path and giving a Model.
+# Rooms above this one open what lies above it: a path to a Model, and a path to the MODEL strings within.
 RECIPE_OPENER = "deltakit.merge.open:open_recipe"
+RECIPE_MODELS = "deltakit.merge.open:recipe_models"
 
 _OPERATOR = re.compile(r"\s+([+-])(?:\s+|$)")
 _SCALED = re.compile(r"^(?P<coef>[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)\s*\*\s*(?P<name>\S.*)$")
@@ -69,13 +80,15 @@ def _operand(sign: str, text: str, whole: str) -> Operand:
     return Operand(-coef if sign == "-" else coef, name)
 
 
-def local_paths(text: str) -> tuple[Path, ...]:
-    """The local files and folders that a MODEL string names, the sources of stored sums too: an output lies apart from
-    all of them."""
+def local_paths(text: str, _seen: tuple[str, ...] = ()) -> tuple[Path, ...]:
+    """The local files and folders that a MODEL string names, also within stored sums and recipes: an output lies apart
+    from all of them."""
     first, operands = parse_expression(text)
     found = [Path(n) for n in (first, *(o.name for o in operands)) if Path(n).exists()]
-    sums = [(p, item) for p in found if is_delta(p) for item in open_archive(p).index.get("sum", ())]
-    return (*found, *(q for p, item in sums if (q := p.parent / str(item["of"])).exists()))
+    inner = [str(p.parent / str(i["of"])) for p in found if is_delta(p) for i in open_archive(p).index.get("sum", ())]
+    inner += [m for p in found if _is_recipe(p) for m in _room(RECIPE_MODELS)(p)]
+    deeper = [q for m in inner if m not in _seen for q in local_paths(m, (*_seen, text))]
+    return (*found, *deeper)
 
 
 def open_model(text: str) -> Model:
@@ -105,13 +118,13 @@ def open_as_delta(text: str, base: Checkpoint) -> Delta:
         return _stored(path, base)
     if path.is_dir() and is_adapter(path):
         return adapter_delta(open_adapter(path), base)
-    if path.suffix in (".yaml", ".yml") and path.is_file():
+    if _is_recipe(path):
         return difference(base, _opener()(path).tensors)
     return difference(base, open_checkpoint(text))
 
 
 def _alone(text: str, path: Path) -> Model:
-    if path.suffix in (".yaml", ".yml") and path.is_file():
+    if _is_recipe(path):
         return _opener()(path)
     if is_delta(path) or (path.is_dir() and is_adapter(path)):
         raise MismatchError(f"{text!r} is a delta, which alone is no model", remedy=f'write "BASE + {text}"')
@@ -145,7 +158,16 @@ def _source(path: Path, item: dict[str, object], base: Checkpoint) -> Delta:
     return scale(delta, float(str(item["coef"])))
 
 
+def _is_recipe(path: Path) -> bool:
+    return path.suffix in (".yaml", ".yml") and path.is_file()
+
+
 def _opener() -> Callable[[Path], Model]:
-    module, _, name = RECIPE_OPENER.partition(":")
-    found: Callable[[Path], Model] = getattr(importlib.import_module(module), name)
+    return _room(RECIPE_OPENER)
+
+
+def _room(target: str) -> Callable[[Path], Any]:
+    """A function of a room above this one."""
+    module, _, name = target.partition(":")
+    found: Callable[[Path], Any] = getattr(importlib.import_module(module), name)
     return found

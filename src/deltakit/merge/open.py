@@ -8,9 +8,8 @@ from deltakit.delta.open import Model
 from deltakit.merge.plan import plan_merge
 from deltakit.merge.recipe import merge_recipe
 from deltakit.recipe import load_recipe
-from deltakit.tensors import TensorMap
 
-__all__ = ["merged", "open_recipe"]
+__all__ = ["open_recipe", "recipe_models"]
 
 
 def open_recipe(path: Path) -> Model:
@@ -18,6 +17,7 @@ def open_recipe(path: Path) -> Model:
     return plan_merge(load_recipe(path, merge_recipe())).model(str(path))
 
 
-def merged(path: Path) -> TensorMap:
-    """Its tensors alone."""
-    return open_recipe(path).tensors
+def recipe_models(path: Path) -> tuple[str, ...]:
+    """Every MODEL string that a recipe names, its base first."""
+    recipe = load_recipe(path, merge_recipe())
+    return (*([recipe.base] if recipe.base else []), *(item.model for item in recipe.models))
