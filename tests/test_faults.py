@@ -158,9 +158,10 @@ def test_a_full_disk_ends_with_5_and_the_old_output_stays(world):
         (small / "d").write_bytes(b"old")
         done = call("apply", world / "base", world / "math.delta", "-o", small / "out")
         refused(done, 5, "disk")
+        (small / "filler").write_bytes(bytes(52 << 10))
         done = call("extract", world / "base", world / "math", "-o", small / "d", "--overwrite")
-        assert done.code in (0, 5)
-        assert (small / "d").read_bytes()[:3] in (b"old", b"DEL")
+        refused(done, 5, "hint")
+        assert (small / "d").read_bytes() == b"old"
     finally:
         subprocess.run(["umount", small], check=True)
 
@@ -200,7 +201,7 @@ def test_an_interrupt_ends_with_130_and_the_same_command_resumes(world):
 def test_a_sum_with_no_effect_ends_with_6(world):
     same = ("merge", "--base", world / "base", "--model", f"{world / 'math'}:0.0", "-o", world / "out")
     done = call(*same)
-    assert done.code in (2, 6), done.err
+    refused(done, 6)
     assert not (world / "out").exists()
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from deltakit.errors import InputError
 
-__all__ = ["VARIABLE", "data_root", "find_data", "need_data"]
+__all__ = ["VARIABLE", "data_root", "find_data"]
 
 VARIABLE = "DELTAKIT_DATA"
 
@@ -38,15 +38,3 @@ def find_data(name: str, root: Path | None = None) -> Path | None:
     root = data_root() if root is None else root
     found = None if root is None else root / name
     return found if found is not None and found.is_file() else None
-
-
-def need_data(name: str, root: Path | None = None) -> Path:
-    """As `find_data`; absent is an InputError that says where it was looked for."""
-    found = find_data(name, root)
-    if found is None:
-        where = root or data_root()
-        looked = f"not in {where}" if where else f"{VARIABLE} is not set and there is no ../shared/data"
-        raise InputError(
-            f"no local data file {name}: {looked}", remedy=f"set {VARIABLE} to the folder that holds {name}"
-        )
-    return found
