@@ -1,9 +1,9 @@
 """What a composition declares follows from its parts."""
 
-from deltakit.merge.elected_mean import ElectedMean
 from deltakit.merge.method import Method
-from deltakit.merge.slerp import Slerp
-from deltakit.merge.weighted_sum import WeightedSum
+from deltakit.merge.reduce.elected_mean import ElectedMean
+from deltakit.merge.reduce.slerp import Slerp
+from deltakit.merge.reduce.weighted_sum import WeightedSum
 from deltakit.sparsify.drop import Drop
 from deltakit.sparsify.trim import Trim
 

@@ -15,17 +15,9 @@ from deltakit.checkpoint.open import open_checkpoint
 from deltakit.merge import METHODS
 from deltakit.recipe.parameters import make_checked
 from support.merging import Arrays, draw, family, flat, plan, rounded, store, tune, unflat, values
+from support.method_samples import KEEP_ALL, NEEDED
 from support.tensors import whole
 
-NEEDED: dict[str, dict[str, Any]] = {
-    "dare_linear": {"density": 0.4},
-    "dare_ties": {"density": 0.6},
-    "slerp": {"t": 0.3},
-}
-KEEP_ALL: dict[str, dict[str, Any]] = {
-    "dare_linear": {"density": 1.0}, "dare_ties": {"density": 1.0, "trim_density": 1.0}, "ties": {"density": 1.0},
-    "slerp": {"t": 1.0},
-}  # fmt: skip
 DTYPES = ["BF16", "F16", "F32"]
 
 

@@ -4,18 +4,23 @@ from __future__ import annotations
 
 from deltakit.registry import Registry
 
-__all__ = ["METHODS"]
+__all__ = ["DIALECTS", "METHODS"]
 
 METHODS = Registry(
     "method",
     {
-        "dare_linear": "deltakit.merge.methods:dare_linear",
-        "dare_ties": "deltakit.merge.methods:dare_ties",
-        "linear": "deltakit.merge.methods:linear",
-        "slerp": "deltakit.merge.methods:slerp",
-        "task_arithmetic": "deltakit.merge.methods:task_arithmetic",
-        "ties": "deltakit.merge.methods:ties",
+        "dare_linear": "deltakit.merge.methods.dare_linear:dare_linear",
+        "dare_ties": "deltakit.merge.methods.dare_ties:dare_ties",
+        "linear": "deltakit.merge.methods.linear:linear",
+        "slerp": "deltakit.merge.methods.slerp:slerp",
+        "task_arithmetic": "deltakit.merge.methods.task_arithmetic:task_arithmetic",
+        "ties": "deltakit.merge.methods.ties:ties",
     },
     group="deltakit.methods",
     spelling="set `{key}:` in the recipe, or give --{option}",
 )
+
+# What mergekit's configs name, in mergekit's arithmetic; a method whose arithmetic is the paper's is the same one.
+MERGEKIT = Registry("mergekit method", {})
+
+DIALECTS = {"paper": METHODS, "mergekit": MERGEKIT}

@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from deltakit.checkpoint.pump import Progress
 from deltakit.delta.applied import Applied
 from deltakit.delta.expression import Delta, Entries, Entry, Lineage, Part
 from deltakit.delta.terms.base import Float32, Term, base_floats
+from deltakit.delta.terms.ref import Ref
 from deltakit.delta.terms.sparse import Sparse
 from deltakit.errors import MismatchError
+from deltakit.merge.arithmetic import FLOAT32, Arithmetic
 from deltakit.merge.inputs import Inputs, Member
 from deltakit.merge.method import Group, Method
 from deltakit.merge.vocabulary import Layout
 from deltakit.sparsify.flow import Flow, Pull, flow_of, through
 from deltakit.sparsify.pulled import Pulled
-from deltakit.tensors import TensorMap, TensorSpec, cast, row_blocks
+from deltakit.tensors import Mapped, TensorMap, TensorSpec, as_bytes, cast, from_float32, row_blocks, to_float32
 
 __all__ = ["Merged", "changes", "merge_deltas"]
 
@@ -39,18 +41,27 @@ class Merged:
         return cast(applied, self.dtype) if self.dtype else applied
 
 
-def merge_deltas(inputs: Inputs, layout: Layout, *, scale: float, seed: int, dtype: str | None) -> Merged:
-    """Combine the members' deltas by their method into one."""
+def merge_deltas(
+    inputs: Inputs,
+    layout: Layout,
+    *,
+    scale: float,
+    seed: int,
+    dtype: str | None,
+    arithmetic: Arithmetic = FLOAT32,
+) -> Merged:
+    """Combine the members' deltas by their method into one. A narrow `arithmetic` takes no short cuts: all is computed
+    as the method says."""
     method = inputs.members[0].method
     weights = tuple(m.weight for m in inputs.members)
     idle = all(s.idle for m in inputs.members for s in (*m.method.each, *method.post))
-    coefficients = method.reduce.coefficients(weights) if idle else None
+    coefficients = method.reduce.coefficients(weights) if idle and arithmetic == FLOAT32 else None
     if coefficients is not None:
         coefficients = tuple(scale * c for c in coefficients)
     exact = coefficients in ((1.0,), (0.0,))
     specs = layout.specs if dtype is None or exact else {n: _wide(s) for n, s in layout.specs.items()}
-    flow = None if coefficients is not None else _flow(inputs, specs, method, weights, scale, seed)
-    maker = _Maker(inputs, layout.keeper, specs, coefficients, flow)
+    flow = None if coefficients is not None else _flow(inputs, specs, method, scale, seed, arithmetic)
+    maker = _Maker(inputs, layout.keeper, specs, coefficients, flow, method.whole)
     lineage = Lineage(base=inputs.fingerprint)
     delta = Delta(
         Entries(specs, maker.entry), (), lineage, layout.keeper.delta.sidecar if layout.keeper else inputs.sidecar
@@ -64,20 +75,40 @@ def _wide(spec: TensorSpec) -> TensorSpec:
 
 
 def _flow(
-    inputs: Inputs, specs: Mapping[str, TensorSpec], method: Method, weights: tuple[float, ...], scale: float, seed: int
+    inputs: Inputs, specs: Mapping[str, TensorSpec], method: Method, scale: float, seed: int, arithmetic: Arithmetic
 ) -> Flow:
     """The reduced and finished flow, over the float tensors that all models share with the base."""
     shared = {n: specs[n].with_rows(s.rows) for n, s in inputs.base.specs.items() if s.is_float and n in specs}
-    flows = []
-    for member in inputs.members:
-        start = flow_of(member.delta, model=member.key, seed=seed, specs=shared)
-        flows.append(through(start, [s for s in member.method.each if not s.idle]))
 
     def base(name: str, lo: int, hi: int) -> Float32:
         return base_floats(inputs.base, name, lo, hi, specs[name].dtype)
 
-    reduced = method.reduce.over(Group(tuple(flows), weights, base, scale))
+    flows = []
+    for member in inputs.members:
+        start = flow_of(member.delta, model=member.key, seed=seed, specs=shared)
+        if arithmetic != FLOAT32:
+            start = replace(start, pull=_rounded(start.pull, arithmetic))
+        flows.append(through(start, [s for s in member.method.each if not s.idle]))
+    weights = tuple(m.weight for m in inputs.members)
+    models = tuple(_model(m.delta, base) for m in inputs.members)
+    reduced = method.reduce.over(Group(tuple(flows), weights, base, scale, models, arithmetic))
     return through(reduced, [s for s in method.post if not s.idle])
+
+
+def _rounded(pull: Pull, arithmetic: Arithmetic) -> Pull:
+    return lambda name, lo, hi: arithmetic.round(pull(name, lo, hi))
+
+
+def _model(delta: Delta, base: Pull) -> Pull:
+    """The rows of a model itself: its bits where they are known, else base + delta."""
+
+    def pull(name: str, lo: int, hi: int) -> Float32:
+        entry = delta.entries[name]
+        if entry.bits is not None:
+            return to_float32(entry.bits(lo, hi), entry.spec.dtype).reshape(hi - lo, entry.spec.row_size)
+        return base(name, lo, hi) + delta.rows(name, lo, hi) if entry.parts else base(name, lo, hi)
+
+    return pull
 
 
 @dataclass(frozen=True)
@@ -89,6 +120,7 @@ class _Maker:
     specs: Mapping[str, TensorSpec]
     coefficients: tuple[float, ...] | None
     flow: Flow | None
+    whole: bool = False  # the flow holds the merged model, not a delta
 
     def entry(self, name: str) -> Entry:
         spec = self.specs[name]
@@ -107,9 +139,18 @@ class _Maker:
     def _parts(self, name: str, entries: list[Entry]) -> tuple[Part, ...]:
         spec = self.specs[name].with_rows(self.inputs.base.specs[name].rows)
         if self.flow is not None:
-            return (Part(1.0, _pulled(spec, name, self.flow.pull)),)
+            make = self._model if self.whole else _pulled
+            return (Part(1.0, make(spec, name, self.flow.pull)),)
         pairs = zip(self.coefficients or (), entries, strict=True)
         return tuple(Part(c * p.coef, _as(p.term, name, spec)) for c, e in pairs if c != 0.0 for p in e.parts)
+
+    def _model(self, spec: TensorSpec, name: str, pull: Pull) -> Term:
+        """The merged rows as a reference to a model that is computed: its bits are the merged model's."""
+
+        def tuned(name: str, lo: int, hi: int) -> memoryview:
+            return as_bytes(from_float32(pull(name, lo, hi), spec.dtype))
+
+        return Ref(spec, name, self.inputs.base, Mapped({name: spec}, tuned))
 
     def _integers(self, name: str, entries: list[Entry]) -> tuple[Part, ...]:
         """Integer tensors have no arithmetic: a lone model's bits, else all must be the base's."""

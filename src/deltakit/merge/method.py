@@ -6,24 +6,28 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Literal, Protocol
 
+from deltakit.merge.arithmetic import FLOAT32, Arithmetic
 from deltakit.sparsify.flow import Flow, Pull, Transform
 
 __all__ = ["Group", "Method", "Needs", "Reducer"]
 
 # "base": deltas over a named base. "models": the base may be left out, then one of the models stands in for it.
-# "pair": exactly two models, or a base and one model.
-Needs = Literal["base", "models", "pair"]
+# "pair": exactly two models, or a base and one model. "one": a single model.
+Needs = Literal["base", "models", "pair", "one"]
 
 
 @dataclass(frozen=True)
 class Group:
-    """What a reducer sees: the deltas behind their primitives, their weights, the base's shared rows (float32) and the
-    factor lambda of the result."""
+    """What a reducer sees: the deltas behind their primitives, their weights, the base's shared rows, the factor lambda
+    of the result, the models' own rows (base + delta, before any primitive), and the arithmetic to work in. All rows
+    are float32; weights are the same for all tensors of a group. `models` and `flows` are in one order."""
 
     flows: tuple[Flow, ...]
     weights: tuple[float, ...]
     base: Pull
     scale: float = 1.0
+    models: tuple[Pull, ...] = ()
+    arithmetic: Arithmetic = FLOAT32
 
 
 class Reducer(Protocol):
@@ -43,7 +47,8 @@ class Reducer(Protocol):
         ...
 
     def over(self, group: Group) -> Flow:
-        """The merged delta, lazily; adding it to the base gives the merged model."""
+        """The merged delta, lazily; adding it to the base gives the merged model. With `whole = True` on the reducer
+        the flow holds the merged model itself."""
         ...
 
 
@@ -64,3 +69,8 @@ class Method:
     def symmetric(self) -> bool:
         """The order of models does not matter."""
         return self.reduce.symmetric
+
+    @property
+    def whole(self) -> bool:
+        """The reducer gives the merged model itself, not a delta."""
+        return bool(getattr(self.reduce, "whole", False))

@@ -5,7 +5,7 @@ import pytest
 
 from deltakit.errors import RecipeError
 from deltakit.merge.method import Group
-from deltakit.merge.slerp import Slerp
+from deltakit.merge.reduce.slerp import Slerp
 from support.flows import collect, flow
 
 

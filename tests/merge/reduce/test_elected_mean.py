@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from deltakit.errors import InputError, RecipeError
-from deltakit.merge.elected_mean import ElectedMean
 from deltakit.merge.method import Group
+from deltakit.merge.reduce.elected_mean import ElectedMean
 from support.flows import collect, flow
 
 

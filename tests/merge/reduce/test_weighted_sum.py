@@ -5,7 +5,7 @@ import pytest
 
 from deltakit.errors import RecipeError
 from deltakit.merge.method import Group
-from deltakit.merge.weighted_sum import WeightedMean, WeightedSum
+from deltakit.merge.reduce.weighted_sum import WeightedMean, WeightedSum
 from support.flows import collect, flow
 
 ONE, TWO = {"t": [[1.0, 2.0], [3.0, 4.0]]}, {"t": [[10.0, 0.0], [0.0, -10.0]]}

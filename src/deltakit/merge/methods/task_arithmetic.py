@@ -1,0 +1,13 @@
+"""Task arithmetic (Ilharco et al., 2022, arXiv 2212.04089, section 2)."""
+
+from __future__ import annotations
+
+from deltakit.merge.method import Method
+from deltakit.merge.reduce.weighted_sum import WeightedSum
+
+__all__ = ["task_arithmetic"]
+
+
+def task_arithmetic() -> Method:
+    """base + lambda * sum of w * delta (Ilharco et al., 2022). The default: the method current evidence supports."""
+    return Method(WeightedSum())

@@ -1,0 +1,14 @@
+"""TIES (Yadav et al., 2023, arXiv 2306.01708, section 4)."""
+
+from __future__ import annotations
+
+from deltakit.merge.method import Method
+from deltakit.merge.reduce.elected_mean import ElectedMean
+from deltakit.sparsify.trim import Trim
+
+__all__ = ["ties"]
+
+
+def ties(density: float = 0.2) -> Method:
+    """Trim each whole delta to density, elect signs, average the agreeing, times lambda (Yadav et al., 2023)."""
+    return Method(ElectedMean(), each=(Trim(density),))

@@ -1,0 +1,1 @@
+"""Reducers: what makes one delta (or one model) of several, one file each."""

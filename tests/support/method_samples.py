@@ -1,0 +1,18 @@
+"""What the law tests give each method: parameters it cannot do without, and those that keep everything as it is."""
+
+from __future__ import annotations
+
+from typing import Any
+
+NEEDED: dict[str, dict[str, Any]] = {
+    "dare_linear": {"density": 0.4},
+    "dare_ties": {"density": 0.6},
+    "slerp": {"t": 0.3},
+}
+
+KEEP_ALL: dict[str, dict[str, Any]] = {
+    "dare_linear": {"density": 1.0},
+    "dare_ties": {"density": 1.0, "trim_density": 1.0},
+    "slerp": {"t": 1.0},
+    "ties": {"density": 1.0},
+}
