@@ -23,7 +23,7 @@ def test_task_arithmetic_is_the_expression_bit_for_bit(dtype, tmp_path):
     made = plan(
         "task_arithmetic", base, [{"model": m, "weight": w, "name": m[-2:]} for m, w in [(c, 1), (a, 0.6), (b, -0.4)]]
     )
-    assert made.merged.coefficients is not None
+    assert made.made.coefficients is not None
     assert whole(made.tensors) == whole(open_model(f"{base} + 0.6*{a} - 0.4*{b} + {c}").tensors)
 
 

@@ -28,11 +28,16 @@ class Merged:
     """`delta` over the base; `coefficients` of the members where that is a mere sum, else None; `measures` are the
     passes over the inputs that may run ahead (else they run at the first read)."""
 
-    base: TensorMap
+    inputs: Inputs
     delta: Delta
     coefficients: tuple[float, ...] | None
     measures: tuple[Callable[[Progress], None], ...]
     dtype: str | None
+
+    @property
+    def base(self) -> TensorMap:
+        """What the delta is over."""
+        return self.inputs.base
 
     @property
     def tensors(self) -> TensorMap:
@@ -66,7 +71,7 @@ def merge_deltas(
     delta = Delta(
         Entries(specs, maker.entry), (), lineage, layout.keeper.delta.sidecar if layout.keeper else inputs.sidecar
     )
-    return Merged(inputs.base, delta, coefficients, flow.measures if flow else (), dtype)
+    return Merged(inputs, delta, coefficients, flow.measures if flow else (), dtype)
 
 
 def _wide(spec: TensorSpec) -> TensorSpec:

@@ -18,8 +18,9 @@ from deltakit.delta.expression import Delta, Lineage
 from deltakit.delta.open import local_paths, parse_expression
 from deltakit.delta.write import plan_delta, write_delta, write_sum
 from deltakit.errors import NoEffectError, RecipeError
-from deltakit.merge.merged import changes
-from deltakit.merge.plan import Plan, plan_merge
+from deltakit.merge.merged import Merged
+from deltakit.merge.plan import plan_merge
+from deltakit.merge.planned import Planned
 from deltakit.merge.recipe import MergeRecipe
 
 __all__ = ["MergeResult", "merge", "plan_output"]
@@ -41,20 +42,20 @@ class MergeResult:
 def plan_output(recipe: MergeRecipe, out: Path, *, overwrite: bool = False) -> dict[str, Any]:
     """What `merge` would do, JSON-able: every tensor with its action, bytes, free disk. Reads no weights."""
     plan = plan_merge(recipe)
-    _check_apart(recipe, out)
-    kind = _kind(plan, out)
-    if kind == "model":
+    _check_apart(plan, out)
+    kind, delta = _kind(plan, out), plan.merged
+    if kind == "model" or delta is None:
         written = plan_checkpoint(
             plan.tensors, out, sidecar=_files(plan), manifest=plan.manifest(), overwrite=overwrite,
-            order=plan.order, inputs=plan.inputs.checkpoints,
+            order=plan.order, inputs=plan.checkpoints,
         )  # fmt: skip
     else:
-        paths = [p for c in plan.inputs.checkpoints for p in c.inputs]
-        written = plan_delta(out, plan.merged.delta, overwrite=overwrite, inputs=paths)
+        paths = [p for c in plan.checkpoints for p in c.inputs]
+        written = plan_delta(out, delta.delta, overwrite=overwrite, inputs=paths)
         written["bytes"] = written.pop("at_most_bytes") if kind == "delta" else 0
     return {
-        **written, "kind": kind, "method": plan.recipe.method, "tensors": plan.actions(),
-        "notes": list(plan.layout.notes), "removed_from_config": list(plan.removed),
+        **written, "kind": kind, "method": plan.method, "tensors": plan.actions(),
+        "notes": list(plan.notes), "removed_from_config": list(plan.removed),
     }  # fmt: skip
 
 
@@ -66,80 +67,82 @@ def merge(
     Raises NoEffectError where the result would equal the base, and the errors of planning and writing.
     """
     plan = plan_merge(recipe)
-    _check_apart(recipe, out)
+    _check_apart(plan, out)
     kind = _kind(plan, out)
     plan.measure(progress)
-    if not changes(plan.merged):
+    if same := plan.equals():
         raise NoEffectError(
-            f"the merge has no effect: it equals {plan.inputs.base_source}",
+            f"the merge has no effect: it equals {same}",
             remedy="check weights and lambda, and that the models differ from the base",
         )
-    if kind == "model":
+    delta = plan.merged
+    if kind == "model" or delta is None:
         return _write_model(plan, out, overwrite, threads, progress)
-    return (
-        _write_sum(plan, out, overwrite)
-        if kind == "expression"
-        else _write_delta(plan, out, overwrite, threads, progress)
-    )
+    if kind == "expression":
+        return _write_sum(plan, delta, out, overwrite)
+    return _write_delta(plan, delta, out, overwrite, threads, progress)
 
 
-def _check_apart(recipe: MergeRecipe, out: Path) -> None:
+def _check_apart(plan: Planned, out: Path) -> None:
     """InputError where the output is, holds or lies in anything that the recipe names."""
-    names = [*(item.model for item in recipe.models), *([recipe.base] if recipe.base else [])]
-    check_apart(Path(out).resolve(), [p.resolve() for n in names for p in local_paths(n)])
+    check_apart(Path(out).resolve(), [p.resolve() for n in plan.named for p in local_paths(n)])
 
 
-def _kind(plan: Plan, out: Path) -> str:
+def _kind(plan: Planned, out: Path) -> str:
     """What the output will be."""
     if Path(out).suffix != ".delta":
         return "model"
-    if plan.recipe.base is None:
+    if plan.merged is None:
         raise RecipeError(
             f"{out}: a delta needs a base, and the recipe names none", remedy="name a base, or write a folder"
         )
-    plain = all(not parse_expression(m.source)[1] for m in plan.inputs.members)
-    stored = plan.merged.coefficients is not None and plain and not plan.layout.notes and plan.recipe.dtype is None
-    return "expression" if stored else "delta"
-
-
-def _files(plan: Plan) -> Sidecar:
-    """The files beside the weights, with a model card."""
-    card = model_card(plan.manifest(), title=f"A merge by {plan.recipe.method}", relation="merge")
-    return plan.sidecar.with_files({"README.md": card.encode()})
-
-
-def _write_model(plan: Plan, out: Path, overwrite: bool, threads: int, progress: Progress) -> MergeResult:
-    written = write_checkpoint(
-        plan.tensors, out, sidecar=_files(plan), manifest=plan.manifest(), overwrite=overwrite,
-        order=plan.order, threads=threads, inputs=plan.inputs.checkpoints, progress=progress,
-    )  # fmt: skip
-    return MergeResult(
-        written.path, "model", written.nbytes, plan.layout.notes, plan.removed, written.fingerprint, written.resumed
+    merged = plan.merged
+    plain = all(not parse_expression(m.source)[1] for m in merged.inputs.members)
+    return (
+        "expression" if merged.coefficients is not None and plain and not plan.notes and not merged.dtype else "delta"
     )
 
 
-def _write_sum(plan: Plan, out: Path, overwrite: bool) -> MergeResult:
+def _files(plan: Planned) -> Sidecar:
+    """The files beside the weights, with a model card."""
+    card = model_card(plan.manifest(), title=f"A merge by {plan.method}", relation="merge")
+    return plan.sidecar.with_files({"README.md": card.encode()})
+
+
+def _write_model(plan: Planned, out: Path, overwrite: bool, threads: int, progress: Progress) -> MergeResult:
+    written = write_checkpoint(
+        plan.tensors, out, sidecar=_files(plan), manifest=plan.manifest(), overwrite=overwrite,
+        order=plan.order, threads=threads, inputs=plan.checkpoints, progress=progress,
+    )  # fmt: skip
+    return MergeResult(
+        written.path, "model", written.nbytes, plan.notes, plan.removed, written.fingerprint, written.resumed
+    )
+
+
+def _write_sum(plan: Planned, merged: Merged, out: Path, overwrite: bool) -> MergeResult:
     """Kilobytes: the coefficients, and where the models lie from here."""
     parts = [
         {"coef": c, "of": _beside(m.source, out), "tuned": m.delta.lineage.tuned}
-        for c, m in zip(plan.merged.coefficients or (), plan.inputs.members, strict=True)
+        for c, m in zip(merged.coefficients or (), merged.inputs.members, strict=True)
     ]
-    lineage = Lineage(base=plan.inputs.fingerprint, note=_note(plan))
+    lineage = Lineage(base=merged.inputs.fingerprint, note=_note(plan))
     written = write_sum(out, parts, lineage, overwrite=overwrite)
-    return MergeResult(written.path, "expression", written.nbytes, plan.layout.notes)
+    return MergeResult(written.path, "expression", written.nbytes, plan.notes)
 
 
-def _write_delta(plan: Plan, out: Path, overwrite: bool, threads: int, progress: Progress) -> MergeResult:
+def _write_delta(
+    plan: Planned, merged: Merged, out: Path, overwrite: bool, threads: int, progress: Progress
+) -> MergeResult:
     """The exact difference between the merged model and its base."""
-    delta: Delta = replace(difference(plan.inputs.base, plan.tensors, note=_note(plan)), sidecar=plan.sidecar)
+    delta: Delta = replace(difference(merged.base, plan.tensors, note=_note(plan)), sidecar=plan.sidecar)
     written = write_delta(
-        out, delta, plan=plan.manifest(), base=plan.inputs.sidecar, overwrite=overwrite,
-        inputs=plan.inputs.checkpoints, threads=threads, progress=progress,
+        out, delta, plan=plan.manifest(), base=merged.inputs.sidecar, overwrite=overwrite,
+        inputs=plan.checkpoints, threads=threads, progress=progress,
     )  # fmt: skip
-    return MergeResult(written.path, "delta", written.nbytes, plan.layout.notes, plan.removed, "", written.resumed)
+    return MergeResult(written.path, "delta", written.nbytes, plan.notes, plan.removed, "", written.resumed)
 
 
-def _note(plan: Plan) -> Mapping[str, Any]:
+def _note(plan: Planned) -> Mapping[str, Any]:
     return {"merge": plan.manifest().get("recipe", {})}
 
 
