@@ -15,13 +15,21 @@ from deltakit.tensors import TensorMap, TensorSpec, row_blocks
 __all__ = ["difference"]
 
 
-def difference(base: TensorMap, tuned: TensorMap, *, name: str = "", note: Mapping[str, Any] | None = None) -> Delta:
+def difference(
+    base: TensorMap,
+    tuned: TensorMap,
+    *,
+    name: str = "",
+    note: Mapping[str, Any] | None = None,
+    lineage: Lineage | None = None,
+) -> Delta:
     """tuned - base. Names, trailing shapes and kinds of dtype must agree; all that does not is listed at once.
 
     Rows (or whole tensors) that the base lacks are kept as they are; tensors that the tuned model lacks are `missing`.
+    `lineage`, where it is known, spares taking fingerprints (of views of models, say).
     """
     _check(base, tuned)
-    lineage = Lineage(fingerprint(base), fingerprint(tuned), name, note or {})
+    lineage = lineage or Lineage(fingerprint(base), fingerprint(tuned), name, note or {})
     missing = tuple(n for n in base.specs if n not in tuned.specs)
     sidecar = getattr(tuned, "sidecar", Sidecar({}))
     return Delta(Entries(tuned.specs, lambda n: _entry(base, tuned, n)), missing, lineage, sidecar)

@@ -53,19 +53,19 @@ def merge_deltas(
     scale: float,
     seed: int,
     dtype: str | None,
-    arithmetic: Arithmetic = FLOAT32,
+    arithmetic: Arithmetic | None = None,
 ) -> Merged:
-    """Combine the members' deltas by their method into one. A narrow `arithmetic` takes no short cuts: all is computed
-    as the method says."""
+    """Combine the members' deltas by their method into one. With an `arithmetic` given there are no short cuts:
+    all is computed as the method says, in the order of the members."""
     method = inputs.members[0].method
     weights = tuple(m.weight for m in inputs.members)
     idle = all(s.idle for m in inputs.members for s in (*m.method.each, *method.post))
-    coefficients = method.reduce.coefficients(weights) if idle and arithmetic == FLOAT32 else None
+    coefficients = method.reduce.coefficients(weights) if idle and arithmetic is None else None
     if coefficients is not None:
         coefficients = tuple(scale * c for c in coefficients)
     exact = coefficients in ((1.0,), (0.0,))
     specs = layout.specs if dtype is None or exact else {n: _wide(s) for n, s in layout.specs.items()}
-    flow = None if coefficients is not None else _flow(inputs, specs, method, scale, seed, arithmetic)
+    flow = None if coefficients is not None else _flow(inputs, specs, method, scale, seed, arithmetic or FLOAT32)
     maker = _Maker(inputs, layout.keeper, specs, coefficients, flow, method.whole)
     lineage = Lineage(base=inputs.fingerprint)
     delta = Delta(

@@ -2,16 +2,46 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 from deltakit.checkpoint.fingerprint import fingerprint
 from deltakit.checkpoint.open import Checkpoint
 from deltakit.checkpoint.sidecar import Sidecar
 from deltakit.delta.open import open_model
-from deltakit.tensors import TensorMap
+from deltakit.tensors import TensorMap, TensorSpec
 
-__all__ = ["Source", "open_source"]
+__all__ = ["Source", "View", "open_source"]
+
+
+@dataclass(frozen=True)
+class View:
+    """Some tensors of a map under other names: `names` maps the new name to the old; one may be seen twice."""
+
+    source: TensorMap
+    names: Mapping[str, str]
+
+    @cached_property
+    def specs(self) -> Mapping[str, TensorSpec]:
+        """Sorted by the new names."""
+        return {n: self.source.specs[self.names[n]] for n in sorted(self.names)}
+
+    @property
+    def order(self) -> tuple[str, ...]:
+        """As the tensors lie on disk, where that is known."""
+        place = {n: i for i, n in enumerate(getattr(self.source, "order", self.source.specs))}
+        return tuple(sorted(self.names, key=lambda n: (place[self.names[n]], n)))
+
+    def prefetch(self, name: str) -> None:
+        """Pass the hint on."""
+        ahead = getattr(self.source, "prefetch", None)
+        if ahead is not None:
+            ahead(self.names[name])
+
+    def buffer(self, name: str, lo: int = 0, hi: int | None = None) -> memoryview:
+        """The bytes of the tensor behind the name."""
+        return self.source.buffer(self.names[name], lo, hi)
 
 
 @dataclass(frozen=True)

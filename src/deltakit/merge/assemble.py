@@ -1,0 +1,168 @@
+"""A blueprint and its opened models as one lazy model: each block is merged by itself, and all are read as one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from deltakit.checkpoint.open import Checkpoint
+from deltakit.checkpoint.pump import Progress
+from deltakit.checkpoint.sidecar import Sidecar
+from deltakit.manifest import describe_input, make_manifest
+from deltakit.merge.arithmetic import Arithmetic
+from deltakit.merge.block import Block, blocks_of
+from deltakit.merge.blueprint import Blueprint
+from deltakit.merge.merged import Merged, merge_deltas
+from deltakit.merge.plan import with_dtype
+from deltakit.merge.planned import Planned
+from deltakit.merge.source import Source
+from deltakit.merge.vocabulary import plan_layout
+from deltakit.tensors import TensorMap, TensorSpec, cast, same
+
+__all__ = ["Assembly", "assemble"]
+
+
+@dataclass(frozen=True)
+class _Made:
+    """A block, merged."""
+
+    block: Block
+    merged: Merged
+    notes: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Joined:
+    """The tensors of several maps as one."""
+
+    parts: Mapping[str, TensorMap]  # name to the map that has it, sorted
+
+    @cached_property
+    def specs(self) -> Mapping[str, TensorSpec]:
+        """Sorted by name."""
+        return {n: part.specs[n] for n, part in self.parts.items()}
+
+    def prefetch(self, name: str) -> None:
+        """Pass the hint on."""
+        ahead = getattr(self.parts[name], "prefetch", None)
+        if ahead is not None:
+            ahead(name)
+
+    def buffer(self, name: str, lo: int = 0, hi: int | None = None) -> memoryview:
+        """Rows of the map that has the tensor."""
+        return self.parts[name].buffer(name, lo, hi)
+
+
+@dataclass(frozen=True)
+class Assembly(Planned):
+    """A merge by a blueprint. `document` is the recipe as it was read, for the manifest."""
+
+    blueprint: Blueprint
+    sources: Mapping[str, Source]
+    made: tuple[_Made, ...]
+    sidecar: Sidecar
+    removed: tuple[str, ...]
+    document: Mapping[str, Any]
+
+    @property
+    def method(self) -> str:
+        return ", ".join(dict.fromkeys(m.block.method for m in self.made))
+
+    @cached_property
+    def tensors(self) -> TensorMap:
+        parts = {name: m.merged.tensors for m in self.made for name in m.block.names}
+        joined = Joined({n: parts[n] for n in sorted(parts)})
+        return cast(joined, self.blueprint.out_dtype) if self.blueprint.out_dtype else joined
+
+    @cached_property
+    def order(self) -> tuple[str, ...]:
+        """Block by block would read the inputs several times over: by the first input's place on disk."""
+        place: dict[str, tuple[int, int]] = {}
+        labels = list(self.sources)
+        disk = {
+            s.label: {n: i for i, n in enumerate(getattr(s.tensors, "order", s.tensors.specs))}
+            for s in self.sources.values()
+        }
+        for name, piece in self.blueprint.pieces.items():
+            read = piece.base or piece.uses[0].read
+            place[name] = (labels.index(read.model), disk[read.model].get(read.name, 0))
+        return tuple(sorted(place, key=lambda n: (place[n], n)))
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        return tuple(dict.fromkeys((*self.blueprint.notes, *(n for m in self.made for n in m.notes))))
+
+    @property
+    def checkpoints(self) -> tuple[Checkpoint, ...]:
+        return tuple({id(c): c for s in self.sources.values() for c in s.reads}.values())
+
+    @property
+    def named(self) -> tuple[str, ...]:
+        return tuple(s.text for s in self.sources.values())
+
+    @property
+    def measures(self) -> tuple[Callable[[Progress], None], ...]:
+        return tuple(run for m in self.made for run in m.merged.measures)
+
+    @property
+    def merged(self) -> Merged | None:
+        """One block over a named base is a delta like any other."""
+        alone = len(self.made) == 1 and self.blueprint.base is not None and not self.blueprint.out_dtype
+        return self.made[0].merged if alone else None
+
+    def equals(self) -> str:
+        parent = self.sources[self.blueprint.base or self.blueprint.donor]
+        return parent.text if same(self.tensors, parent.tensors) else ""
+
+    def manifest(self) -> dict[str, Any]:
+        inputs = [
+            describe_input(
+                s.text, s.fingerprint, role="base" if s.label == self.blueprint.base else "model", key=s.label
+            )
+            for s in self.sources.values()
+        ]
+        recipe = {**self.document, "dialect": self.blueprint.dialect}
+        return make_manifest("merge", inputs=inputs, recipe=recipe, seed=self.blueprint.seed, notes=self.notes)
+
+    def action(self, name: str, spec: TensorSpec) -> str:
+        piece = self.blueprint.pieces[name]
+        if not spec.is_float:
+            return "copied (must be equal in all)"
+        read = [f"{u.read.model}" + (f":{u.read.name}" if u.read.name != name else "") for u in piece.uses]
+        return f"{piece.method} of {', '.join(read)}"
+
+
+def assemble(
+    blueprint: Blueprint, sources: Mapping[str, Source], sidecar: Sidecar, document: Mapping[str, Any]
+) -> Assembly:
+    """The merge of a blueprint, settled; only headers are read. `sources` are the models by label, seen through their
+    final views; `sidecar` the files of the result. Raises MismatchError and RecipeError."""
+    seen = _in_dtype(blueprint, sources)
+    made = tuple(_merge(blueprint, block) for block in blocks_of(blueprint, seen))
+    cleaned, removed = sidecar.with_config(**blueprint.config).cleaned()
+    specs = {n: s for m in made for n, s in m.merged.tensors.specs.items()}
+    if blueprint.out_dtype:
+        specs = {n: TensorSpec(s.shape, blueprint.out_dtype) if s.is_float else s for n, s in specs.items()}
+    return Assembly(blueprint, sources, made, with_dtype(cleaned, specs), removed, document)
+
+
+def _in_dtype(blueprint: Blueprint, sources: Mapping[str, Source]) -> Mapping[str, Source]:
+    """In a tool's dialect all tensors are cast to the merge's dtype before anything is done with them."""
+    dtype = blueprint.dtype
+    if dtype is None or blueprint.dialect == "paper":
+        return sources
+    return {label: s.view(lambda t: cast(t, dtype)) for label, s in sources.items()}
+
+
+def _merge(blueprint: Blueprint, block: Block) -> _Made:
+    paper = blueprint.dialect == "paper"
+    out = (blueprint.out_dtype or blueprint.dtype) if paper else None
+    # As the tool does, the base's rows are the result's; unlike there, what is left out is said.
+    layout = plan_layout(block.inputs, block.inputs.stand_in or "base", out or block.dtype or None)
+    arithmetic = None if paper else Arithmetic(block.dtype or "F32")
+    merged = merge_deltas(
+        block.inputs, layout, scale=block.scale, seed=blueprint.seed, dtype=out, arithmetic=arithmetic
+    )
+    return _Made(block, merged, layout.notes)
