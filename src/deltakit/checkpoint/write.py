@@ -11,10 +11,10 @@ from typing import Any
 
 from deltakit import manifest as manifests
 from deltakit.checkpoint import disk
-from deltakit.checkpoint.checksum import hasher
+from deltakit.checkpoint.checksum import Checksum
 from deltakit.checkpoint.fingerprint import fingerprint
 from deltakit.checkpoint.job import Job, prepare
-from deltakit.checkpoint.journal import Record
+from deltakit.checkpoint.journal import Journal, Record
 from deltakit.checkpoint.layout import INDEX_NAME, Layout, Placement
 from deltakit.checkpoint.nonfinite import count_nonfinite
 from deltakit.checkpoint.open import Checkpoint
@@ -24,7 +24,7 @@ from deltakit.checkpoint.staging import Staging, check_output, staging_root
 from deltakit.errors import DeltakitError, InputError, MismatchError
 from deltakit.tensors import TensorMap, row_blocks
 
-__all__ = ["Written", "plan_checkpoint", "write_checkpoint"]
+__all__ = ["Written", "finish", "finished", "plan_checkpoint", "pull", "write_checkpoint"]
 
 _BATCH = 256 << 20  # bytes written between two syncs of the journal
 
@@ -95,35 +95,40 @@ def write_checkpoint(
     job = prepare(source, out, sidecar, manifest, max_shard_bytes, order, inputs, allow_nonfinite)
     disk.require_space(job.out.parent, job.needed)
     with Staging(job.out, job.plan, overwrite, inputs=job.paths) as staging:
-        done = _finished(job, staging)
+        done = finished(job, staging.journal)
         resumed = len(done)
-        _pull(job, staging, done, threads, progress)
-        _refuse_nonfinite(job, done)
-        for checkpoint in job.inputs:
-            checkpoint.check_unchanged()
-        whole = _complete(job, staging, done)
-        staging.commit(whole)
+        pull(job, staging.folder, staging.journal, done, threads, progress)
+        return finish(job, staging, done, resumed)
+
+
+def finish(job: Job, staging: Staging, done: Mapping[str, Record], resumed: int) -> Written:
+    """Commit, once every tensor is in place: InputError for values that are not finite and for inputs that changed."""
+    _refuse_nonfinite(job, done)
+    for checkpoint in job.inputs:
+        checkpoint.check_unchanged()
+    whole = _complete(job, staging, done)
+    staging.commit(whole)
     return Written(job.out, dict(job.layout.sizes), whole["output"]["fingerprint"], whole, resumed)
 
 
-def _finished(job: Job, staging: Staging) -> dict[str, Record]:
+def finished(job: Job, journal: Journal) -> dict[str, Record]:
     """What an earlier run of this plan finished, verified."""
     done = {}
     for name, place in job.layout.places.items():
-        record = staging.journal.get(name)
+        record = journal.get(name)
         if record and (record.file, record.offset, record.length) == (place.file, place.offset, place.spec.nbytes):
             done[name] = record
     return done
 
 
-def _pull(job: Job, staging: Staging, done: dict[str, Record], threads: int, progress: Progress) -> None:
-    """Write what is not in `done`, in order, and add it there and to the journal."""
+def pull(job: Job, folder: Path, journal: Journal, done: dict[str, Record], threads: int, progress: Progress) -> None:
+    """Write what is not in `done`, in order, into the files of `folder`, and add it there and to the journal."""
     total = sum(place.spec.nbytes for place in job.layout.places.values())
     shared, stop = Shared(progress), threading.Event()
-    with _opened(job.layout, staging.folder) as files:
+    with _opened(job.layout, folder) as files:
 
         def write(name: str) -> Record:
-            return _copy(job.source, name, job.layout.places[name], files, staging.folder, shared, stop)
+            return _copy(job.source, name, job.layout.places[name], files, folder, shared, stop)
 
         progress.start("writing", total)
         try:
@@ -131,12 +136,12 @@ def _pull(job: Job, staging: Staging, done: dict[str, Record], threads: int, pro
             left = [name for name in job.order if name not in done]
             prefetch = getattr(job.source, "prefetch", None)
             with closing(pump(left, write, threads=threads, prefetch=prefetch, stop=stop)) as records:
-                _note(staging, done, records)
+                _note(journal, done, records)
         finally:
             progress.stop()
 
 
-def _note(staging: Staging, done: dict[str, Record], records: Iterator[tuple[str, Record]]) -> None:
+def _note(journal: Journal, done: dict[str, Record], records: Iterator[tuple[str, Record]]) -> None:
     """Journal the records in batches; the counts of non-finite values go with them, so that a rerun knows."""
     batch: list[Record] = []
     try:
@@ -144,13 +149,13 @@ def _note(staging: Staging, done: dict[str, Record], records: Iterator[tuple[str
             done[name] = record
             batch.append(record)
             if sum(r.length for r in batch) >= _BATCH:
-                staging.journal.extend(batch)
+                journal.extend(batch)
                 batch = []
     except BaseException:
         with suppress(DeltakitError):  # whole tensors are worth keeping whatever went wrong; that comes first
-            staging.journal.extend(batch)
+            journal.extend(batch)
         raise
-    staging.journal.extend(batch)
+    journal.extend(batch)
 
 
 @contextmanager
@@ -178,7 +183,7 @@ def _copy(
     stop: threading.Event,
 ) -> Record:
     """One tensor, range by range, to its place. MismatchError if the source breaks its spec."""
-    spec, at, state, nan, infinite = place.spec, place.offset, hasher(), 0, 0
+    spec, at, state, nan, infinite = place.spec, place.offset, Checksum(), 0, 0
     for lo, hi in row_blocks(spec):
         if stop.is_set():
             raise InterruptedError(f"stopped at tensor {name!r}")
@@ -193,7 +198,7 @@ def _copy(
         at += want
         progress.advance(want, name)
     extra = {"nan": nan, "inf": infinite} if nan or infinite else {}
-    return Record(name, place.file, place.offset, spec.nbytes, state.hexdigest(), extra)
+    return Record(name, place.file, place.offset, spec.nbytes, state.text, extra)
 
 
 def _refuse_nonfinite(job: Job, done: Mapping[str, Record]) -> None:
