@@ -27,3 +27,9 @@ def test_f64() -> None:
 @pytest.mark.parametrize("dtype", [d for d in ITEMSIZE if d not in ("BF16", "F16", "F32", "F64")])
 def test_integers_have_none(dtype: str) -> None:
     assert count_nonfinite(b"\xff" * 8, dtype) == (0, 0)
+
+
+def test_a_few_among_many_are_found_in_every_piece() -> None:
+    values = np.full((1 << 19) + 3, -3.5, "<f2")
+    values[[0, 1 << 18, -1]] = np.inf, -np.inf, np.nan
+    assert count_nonfinite(values, "F16") == (1, 2)

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from deltakit.checkpoint import disk
-from deltakit.checkpoint.checksum import hasher
+from deltakit.checkpoint.checksum import Checksum
 
 __all__ = ["Journal", "Record"]
 
@@ -90,7 +90,7 @@ class Journal:
         self._end += len(lines)
 
     def _intact(self, record: Record) -> bool:
-        state, left = hasher(), record.length
+        state, left = Checksum(record.checksum), record.length
         try:
             with (self._folder / record.file).open("rb") as file:
                 file.seek(record.offset)
@@ -99,7 +99,7 @@ class Journal:
                     left -= len(chunk)
         except FileNotFoundError:
             return False
-        return left == 0 and state.hexdigest() == record.checksum
+        return left == 0 and state.text == record.checksum
 
 
 def _line(value: Mapping[str, Any]) -> bytes:

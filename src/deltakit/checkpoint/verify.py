@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from deltakit import manifest as manifests
-from deltakit.checkpoint.checksum import hasher
+from deltakit.checkpoint.checksum import Checksum
 from deltakit.checkpoint.open import Checkpoint, open_checkpoint
 from deltakit.checkpoint.pump import Progress, Shared, pump, silent
 from deltakit.errors import VerificationError
@@ -50,7 +50,7 @@ def _tensors(checkpoint: Checkpoint, wanted: dict[str, Any], threads: int, progr
     shared = Shared(progress)
     progress.start("verifying", sum(checkpoint.specs[n].nbytes for n in names))
     try:
-        for name, found in pump(names, lambda n: _entry(checkpoint, n, shared), threads=threads):
+        for name, found in pump(names, lambda n: _entry(checkpoint, n, wanted[n], shared), threads=threads):
             if found != wanted[name]:
                 problems.append(f"tensor {name!r}: {_differing(wanted[name], found)}")
     finally:
@@ -58,13 +58,13 @@ def _tensors(checkpoint: Checkpoint, wanted: dict[str, Any], threads: int, progr
     return problems
 
 
-def _entry(checkpoint: Checkpoint, name: str, progress: Progress) -> dict[str, Any]:
-    spec, state = checkpoint.specs[name], hasher()
+def _entry(checkpoint: Checkpoint, name: str, wanted: dict[str, Any], progress: Progress) -> dict[str, Any]:
+    spec, state = checkpoint.specs[name], Checksum(str(wanted.get("checksum")))
     for lo, hi in row_blocks(spec):
         raw = checkpoint.buffer(name, lo, hi)
         state.update(raw)
         progress.advance(raw.nbytes, name)
-    return {"dtype": spec.dtype, "shape": list(spec.shape), "checksum": state.hexdigest()}
+    return {"dtype": spec.dtype, "shape": list(spec.shape), "checksum": state.text}
 
 
 def _differing(wanted: dict[str, Any], found: dict[str, Any]) -> str:
