@@ -12,6 +12,8 @@ from deltakit_cli.options import dry_run_option, example, format_option, output_
 from deltakit_cli.output import console, emit, table
 from deltakit_cli.progress import progress
 
+_ALLOWANCES = ("allow_unrelated", "allow_config_drift", "allow_nonfinite", "strict")
+
 
 @click.command(
     epilog=example(
@@ -33,6 +35,10 @@ from deltakit_cli.progress import progress
 @click.option("--seed", type=int, help="Keys random masks.  [default: 42]")
 @click.option("--vocabulary", help="Rows the base lacks: `base` drops them, a model's name keeps that model's.")
 @click.option("--dtype", help="Of the result.  [default: the models' own]")
+@click.option("--allow-unrelated", is_flag=True, help="Merge models that were trained apart.")
+@click.option("--allow-config-drift", is_flag=True, help="Merge models that are run with different settings.")
+@click.option("--allow-nonfinite", is_flag=True, help="Read and write NaN and infinite weights; the manifest says so.")
+@click.option("--strict", is_flag=True, help="A model far from its base is an error, not a warning.")
 @set_option
 @dry_run_option
 @overwrite_option
@@ -55,9 +61,14 @@ def command(
     from deltakit.merge.quick import read_merge
     from deltakit.merge.write import merge, plan_output
 
+    allowed = [key for key in _ALLOWANCES if options.pop(key)]
     given = {key: value for key, value in options.items() if value is not None}
     if "scale" in given:
         given["lambda"] = given.pop("scale")
+    if recipe is None:
+        given |= dict.fromkeys(allowed, True)
+    else:
+        overrides = [*overrides, *(f"{key}=true" for key in allowed)]
     made = read_merge(recipe, models, given, overrides)
     if dry_run:
         emit(plan_output(made, output, overwrite=overwrite), _plan, fmt)
@@ -65,6 +76,7 @@ def command(
     done = merge(made, output, overwrite=overwrite, progress=progress(fmt))
     result = {
         "output": str(done.path), "kind": done.kind, "bytes": done.nbytes, "notes": list(done.notes),
+        "warnings": list(done.warnings),
         "removed_from_config": list(done.removed), "fingerprint": done.fingerprint, "resumed": done.resumed,
     }  # fmt: skip
     emit(result, _done, fmt)
@@ -85,7 +97,7 @@ def _done(result: Mapping[str, Any]) -> None:
 
 
 def _notes(result: Mapping[str, Any]) -> None:
-    for note in result["notes"]:
+    for note in (*result["notes"], *(f"warning: {w}" for w in result["warnings"])):
         console().print(note)
     if result["removed_from_config"]:
         console().print(f"removed from the configuration: {', '.join(result['removed_from_config'])}")

@@ -13,11 +13,12 @@ from deltakit.delta.applied import Applied
 from deltakit.delta.open import Model
 from deltakit.errors import RecipeError
 from deltakit.manifest import describe_input, make_manifest
+from deltakit.merge.checks import settle
 from deltakit.merge.inputs import Inputs, open_inputs
 from deltakit.merge.merged import Merged, changes, merge_deltas
 from deltakit.merge.planned import Planned
 from deltakit.merge.recipe import MergeRecipe
-from deltakit.merge.vocabulary import Layout, plan_layout
+from deltakit.merge.vocabulary import Layout
 from deltakit.tensors import FLOAT_DTYPES, TensorMap, TensorSpec, dtype_code
 
 __all__ = ["Plan", "plan_merge", "with_dtype"]
@@ -35,6 +36,15 @@ class Plan(Planned):
     made: Merged
     sidecar: Sidecar
     removed: tuple[str, ...]
+    doubts: tuple[str, ...] = ()
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        return self.doubts
+
+    @property
+    def allow_nonfinite(self) -> bool:
+        return self.recipe.allow_nonfinite
 
     @property
     def method(self) -> str:
@@ -83,7 +93,9 @@ class Plan(Planned):
             for m in self.inputs.members
         ]
         recipe = self.recipe.model_dump(by_alias=True, exclude_none=True)
-        return make_manifest("merge", inputs=[base, *models], recipe=recipe, seed=self.recipe.seed, notes=self.notes)
+        return make_manifest(
+            "merge", inputs=[base, *models], recipe=recipe, seed=self.recipe.seed, notes=(*self.notes, *self.doubts)
+        )
 
     def action(self, name: str, spec: TensorSpec) -> str:
         keeper = self.layout.keeper.label if self.layout.keeper else ""
@@ -95,7 +107,7 @@ class Plan(Planned):
 
 
 def plan_merge(recipe: MergeRecipe) -> Plan:
-    """Open the inputs and settle the merge; only headers and fingerprints are read.
+    """Open the inputs and settle the merge; only headers, fingerprints and some MB of samples are read.
 
     Raises RecipeError, InputError and MismatchError, each with all problems of its kind.
     """
@@ -103,10 +115,10 @@ def plan_merge(recipe: MergeRecipe) -> Plan:
     if dtype is not None and dtype not in FLOAT_DTYPES:
         raise RecipeError(f"dtype {recipe.dtype!r} holds no weights", remedy="use bfloat16, float16 or float32")
     inputs = open_inputs(recipe)
-    layout = plan_layout(inputs, recipe.vocabulary, dtype)
+    layout, doubts = settle(inputs, recipe, dtype)
     merged = merge_deltas(inputs, layout, scale=recipe.scale, seed=recipe.seed, dtype=dtype)
     sidecar, removed = Applied(merged.base, merged.delta).sidecar.cleaned()
-    return Plan(recipe, inputs, layout, merged, with_dtype(sidecar, merged.tensors.specs), removed)
+    return Plan(recipe, inputs, layout, merged, with_dtype(sidecar, merged.tensors.specs), removed, doubts)
 
 
 def with_dtype(sidecar: Sidecar, specs: Mapping[str, TensorSpec]) -> Sidecar:

@@ -42,6 +42,16 @@ class Planned(ABC):
         """What is dropped, repaired or done otherwise than asked, a line each."""
 
     @property
+    def warnings(self) -> tuple[str, ...]:
+        """What looks wrong about the inputs, but was allowed or may be meant, a line each."""
+        return ()
+
+    @property
+    def allow_nonfinite(self) -> bool:
+        """Whether NaN and infinite weights may be written."""
+        return False
+
+    @property
     @abstractmethod
     def checkpoints(self) -> tuple[Checkpoint, ...]:
         """The open checkpoints that are read: watched for changes, never written to."""

@@ -40,6 +40,10 @@ class MergeRecipe(Section):
         None, description="Rows the base lacks: `base` drops them, a model's name keeps its."
     )
     dtype: str | None = Field(None, description="Of the result; default: the models' own.")
+    allow_unrelated: bool = Field(False, description="Merge models that were trained apart.")
+    allow_config_drift: bool = Field(False, description="Merge models that are run with different settings.")
+    allow_nonfinite: bool = Field(False, description="Read and write NaN and infinite weights.")
+    strict: bool = Field(False, description="A model far from its base is an error, not a warning.")
 
 
 Parameters: TypeAlias = Mapping[str, Any]

@@ -37,6 +37,7 @@ class MergeResult:
     removed: tuple[str, ...] = ()
     fingerprint: str = ""
     resumed: int = 0
+    warnings: tuple[str, ...] = ()
 
 
 def plan_output(recipe: MergeRecipe, out: Path, *, overwrite: bool = False) -> dict[str, Any]:
@@ -47,7 +48,7 @@ def plan_output(recipe: MergeRecipe, out: Path, *, overwrite: bool = False) -> d
     if kind == "model" or delta is None:
         written = plan_checkpoint(
             plan.tensors, out, sidecar=_files(plan), manifest=plan.manifest(), overwrite=overwrite,
-            order=plan.order, inputs=plan.checkpoints,
+            order=plan.order, inputs=plan.checkpoints, allow_nonfinite=plan.allow_nonfinite,
         )  # fmt: skip
     else:
         paths = [p for c in plan.checkpoints for p in c.inputs]
@@ -55,7 +56,8 @@ def plan_output(recipe: MergeRecipe, out: Path, *, overwrite: bool = False) -> d
         written["bytes"] = written.pop("at_most_bytes") if kind == "delta" else 0
     return {
         **written, "kind": kind, "method": plan.method, "tensors": plan.actions(),
-        "notes": list(plan.notes), "removed_from_config": list(plan.removed),
+        "notes": list(plan.notes), "warnings": list(plan.warnings),
+        "removed_from_config": list(plan.removed),
     }  # fmt: skip
 
 
@@ -113,10 +115,12 @@ def _write_model(plan: Planned, out: Path, overwrite: bool, threads: int, progre
     written = write_checkpoint(
         plan.tensors, out, sidecar=_files(plan), manifest=plan.manifest(), overwrite=overwrite,
         order=plan.order, threads=threads, inputs=plan.checkpoints, progress=progress,
+        allow_nonfinite=plan.allow_nonfinite,
     )  # fmt: skip
     return MergeResult(
-        written.path, "model", written.nbytes, plan.notes, plan.removed, written.fingerprint, written.resumed
-    )
+        written.path, "model", written.nbytes, plan.notes, plan.removed, written.fingerprint, written.resumed,
+        plan.warnings,
+    )  # fmt: skip
 
 
 def _write_sum(plan: Planned, merged: Merged, out: Path, overwrite: bool) -> MergeResult:
@@ -127,7 +131,7 @@ def _write_sum(plan: Planned, merged: Merged, out: Path, overwrite: bool) -> Mer
     ]
     lineage = Lineage(base=merged.inputs.fingerprint, note=_note(plan))
     written = write_sum(out, parts, lineage, overwrite=overwrite)
-    return MergeResult(written.path, "expression", written.nbytes, plan.notes)
+    return MergeResult(written.path, "expression", written.nbytes, plan.notes, warnings=plan.warnings)
 
 
 def _write_delta(
@@ -139,7 +143,9 @@ def _write_delta(
         out, delta, plan=plan.manifest(), base=merged.inputs.sidecar, overwrite=overwrite,
         inputs=plan.checkpoints, threads=threads, progress=progress,
     )  # fmt: skip
-    return MergeResult(written.path, "delta", written.nbytes, plan.notes, plan.removed, "", written.resumed)
+    return MergeResult(
+        written.path, "delta", written.nbytes, plan.notes, plan.removed, "", written.resumed, plan.warnings
+    )
 
 
 def _note(plan: Planned) -> Mapping[str, Any]:
