@@ -8,17 +8,18 @@ from dataclasses import dataclass, replace
 from deltakit.checkpoint.pump import Progress
 from deltakit.delta.applied import Applied
 from deltakit.delta.expression import Delta, Entries, Entry, Lineage, Part
-from deltakit.delta.terms.base import Float32, Term, base_floats
+from deltakit.delta.terms.base import Term
 from deltakit.delta.terms.ref import Ref
 from deltakit.delta.terms.sparse import Sparse
 from deltakit.errors import MismatchError
 from deltakit.merge.arithmetic import FLOAT32, Arithmetic
 from deltakit.merge.inputs import Inputs, Member
 from deltakit.merge.method import Group, Method
+from deltakit.merge.pulls import BaseRows, ModelBits, ModelRows, Rounded, TermRows
 from deltakit.merge.vocabulary import Layout
 from deltakit.sparsify.flow import Flow, Pull, flow_of, through
 from deltakit.sparsify.pulled import Pulled
-from deltakit.tensors import Mapped, TensorMap, TensorSpec, as_bytes, cast, from_float32, row_blocks, to_float32
+from deltakit.tensors import Mapped, TensorMap, TensorSpec, cast, row_blocks
 
 __all__ = ["Merged", "changes", "merge_deltas"]
 
@@ -85,35 +86,17 @@ def _flow(
     """The reduced and finished flow, over the float tensors that all models share with the base."""
     shared = {n: specs[n].with_rows(s.rows) for n, s in inputs.base.specs.items() if s.is_float and n in specs}
 
-    def base(name: str, lo: int, hi: int) -> Float32:
-        return base_floats(inputs.base, name, lo, hi, specs[name].dtype)
-
+    base = BaseRows(inputs.base, specs)
     flows = []
     for member in inputs.members:
         start = flow_of(member.delta, model=member.key, seed=seed, specs=shared)
         if arithmetic != FLOAT32:
-            start = replace(start, pull=_rounded(start.pull, arithmetic))
+            start = replace(start, pull=Rounded(start.pull, arithmetic))
         flows.append(through(start, [s for s in member.method.each if not s.idle]))
     weights = tuple(m.weight for m in inputs.members)
-    models = tuple(_model(m.delta, base) for m in inputs.members)
+    models = tuple(ModelRows(m.delta, base) for m in inputs.members)
     reduced = method.reduce.over(Group(tuple(flows), weights, base, scale, models, arithmetic))
     return through(reduced, [s for s in method.post if not s.idle])
-
-
-def _rounded(pull: Pull, arithmetic: Arithmetic) -> Pull:
-    return lambda name, lo, hi: arithmetic.round(pull(name, lo, hi))
-
-
-def _model(delta: Delta, base: Pull) -> Pull:
-    """The rows of a model itself: its bits where they are known, else base + delta."""
-
-    def pull(name: str, lo: int, hi: int) -> Float32:
-        entry = delta.entries[name]
-        if entry.bits is not None:
-            return to_float32(entry.bits(lo, hi), entry.spec.dtype).reshape(hi - lo, entry.spec.row_size)
-        return base(name, lo, hi) + delta.rows(name, lo, hi) if entry.parts else base(name, lo, hi)
-
-    return pull
 
 
 @dataclass(frozen=True)
@@ -151,11 +134,7 @@ class _Maker:
 
     def _model(self, spec: TensorSpec, name: str, pull: Pull) -> Term:
         """The merged rows as a reference to a model that is computed: its bits are the merged model's."""
-
-        def tuned(name: str, lo: int, hi: int) -> memoryview:
-            return as_bytes(from_float32(pull(name, lo, hi), spec.dtype))
-
-        return Ref(spec, name, self.inputs.base, Mapped({name: spec}, tuned))
+        return Ref(spec, name, self.inputs.base, Mapped({name: spec}, ModelBits(pull, spec)))
 
     def _integers(self, name: str, entries: list[Entry]) -> tuple[Part, ...]:
         """Integer tensors have no arithmetic: a lone model's bits, else all must be the base's."""
@@ -178,7 +157,7 @@ def _as(term: Term, name: str, spec: TensorSpec) -> Term:
     """The term, or its float32 rows where the result has another dtype: then its bits are of no use."""
     if term.spec.dtype == spec.dtype or not spec.is_float:
         return term
-    return _pulled(spec, name, lambda name, lo, hi: term.rows(lo, hi))
+    return _pulled(spec, name, TermRows(term))
 
 
 def _differs(base: TensorMap, name: str, entry: Entry) -> bool:

@@ -12,7 +12,7 @@ from deltakit.delta.terms.base import Float32
 from deltakit.errors import RecipeError
 from deltakit.sparsify.flow import Flow, Grain
 
-__all__ = ["Drop", "mask_key"]
+__all__ = ["Drop", "Dropped", "mask_key"]
 
 
 @dataclass(frozen=True)
@@ -48,13 +48,21 @@ class Drop:
     def on(self, flow: Flow) -> Flow:
         """The flow with dropped elements at zero."""
 
-        def pull(name: str, lo: int, hi: int) -> Float32:
-            values = flow.pull(name, lo, hi)
-            start = flow.site(name, lo).start
-            mask = rng.keep_mask(mask_key(flow, name), start, start + values.size, self.density).reshape(values.shape)
-            return np.multiply(values, np.float32(self.factor), out=np.zeros_like(values), where=mask)
+        return replace(flow, pull=Dropped(flow, self), drawn=lambda name: (*flow.drawn(name), mask_key(flow, name)))
 
-        return replace(flow, pull=pull, drawn=lambda name: (*flow.drawn(name), mask_key(flow, name)))
+
+@dataclass(frozen=True)
+class Dropped:
+    """The pull behind a drop, by name, so that a fused kernel can tell what it computes."""
+
+    flow: Flow
+    drop: Drop
+
+    def __call__(self, name: str, lo: int, hi: int) -> Float32:
+        values = self.flow.pull(name, lo, hi)
+        start, drop = self.flow.site(name, lo).start, self.drop
+        mask = rng.keep_mask(mask_key(self.flow, name), start, start + values.size, drop.density).reshape(values.shape)
+        return np.multiply(values, np.float32(drop.factor), out=np.zeros_like(values), where=mask)
 
 
 def mask_key(flow: Flow, name: str) -> int:

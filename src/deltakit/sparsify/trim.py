@@ -16,7 +16,7 @@ from deltakit.sparsify.flow import Flow, Grain
 from deltakit.sparsify.threshold import check_density, exact_threshold, rank_of
 from deltakit.tensors import row_blocks
 
-__all__ = ["Trim"]
+__all__ = ["Thresholds", "Trim", "Trimmed"]
 
 
 @dataclass(frozen=True)
@@ -48,17 +48,23 @@ class Trim:
 
     def on(self, flow: Flow) -> Flow:
         """The flow with small elements at zero; its thresholds are found by streaming passes."""
-        thresholds = _Thresholds(flow, self.density, self.scope == "model")
-
-        def pull(name: str, lo: int, hi: int) -> Float32:
-            values = flow.pull(name, lo, hi)
-            return np.where(np.abs(values) >= thresholds.of(name), values, np.float32(0))
-
-        return flow.with_pull(pull, thresholds.measure)
+        thresholds = Thresholds(flow, self.density, self.scope == "model")
+        return flow.with_pull(Trimmed(thresholds), thresholds.measure)
 
 
 @dataclass(frozen=True)
-class _Thresholds:
+class Trimmed:
+    """The pull behind a trim, by name, so that a fused kernel can tell what it computes."""
+
+    thresholds: Thresholds
+
+    def __call__(self, name: str, lo: int, hi: int) -> Float32:
+        values = self.thresholds.flow.pull(name, lo, hi)
+        return np.where(np.abs(values) >= self.thresholds.of(name), values, np.float32(0))
+
+
+@dataclass(frozen=True)
+class Thresholds:
     """The thresholds of one flow, each found once, when it is first needed."""
 
     flow: Flow

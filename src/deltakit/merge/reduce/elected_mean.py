@@ -17,7 +17,7 @@ from deltakit.merge.method import Group, Needs
 from deltakit.sparsify.flow import Flow
 from deltakit.tensors import row_blocks
 
-__all__ = ["ElectedMean"]
+__all__ = ["Elected", "ElectedMean", "Majority"]
 
 
 @dataclass(frozen=True)
@@ -45,18 +45,28 @@ class ElectedMean:
 
     def over(self, group: Group) -> Flow:
         """The elected mean; one pass over all deltas counts the majority."""
-        majority = _Majority(group.flows)
-
-        def pull(name: str, lo: int, hi: int) -> Float32:
-            deltas = [flow.pull(name, lo, hi) for flow in group.flows]
-            total = _sum(deltas, name)
-            positive = total > 0
-            if majority.of() > 0:
-                positive |= total == 0
-            return _mean(deltas, group.weights, positive) * np.float32(group.scale)
-
+        majority = Majority(group.flows)
+        pull = Elected(group.flows, group.weights, group.scale, majority)
         measures = tuple(m for f in group.flows for m in f.measures)
-        return Flow(group.flows[0].specs, pull, "", 0, (*measures, lambda progress: majority.measure(progress)))
+        return Flow(group.flows[0].specs, pull, "", 0, (*measures, majority.measure))
+
+
+@dataclass(frozen=True)
+class Elected:
+    """The pull of an elected mean, by name, so that a fused kernel can tell what it computes."""
+
+    flows: tuple[Flow, ...]
+    weights: tuple[float, ...]
+    scale: float
+    majority: Majority
+
+    def __call__(self, name: str, lo: int, hi: int) -> Float32:
+        deltas = [flow.pull(name, lo, hi) for flow in self.flows]
+        total = _sum(deltas, name)
+        positive = total > 0
+        if self.majority.of() > 0:
+            positive |= total == 0
+        return _mean(deltas, self.weights, positive) * np.float32(self.scale)
 
 
 def _sum(deltas: Sequence[Float32], name: str) -> Float32:
@@ -83,7 +93,7 @@ def _mean(
 
 
 @dataclass
-class _Majority:
+class Majority:
     """The sign that most elements of the whole model elected, found once, when it is first needed."""
 
     flows: tuple[Flow, ...]

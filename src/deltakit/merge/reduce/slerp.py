@@ -12,10 +12,10 @@ import numpy as np
 from deltakit.delta.terms.base import Float32
 from deltakit.errors import RecipeError
 from deltakit.merge.method import Group, Needs
-from deltakit.sparsify.flow import Flow
+from deltakit.sparsify.flow import Flow, Pull
 from deltakit.tensors import row_blocks
 
-__all__ = ["PARALLEL", "Slerp"]
+__all__ = ["PARALLEL", "Arced", "Arcs", "Slerp"]
 
 PARALLEL = 0.9995  # |cosine| above which the arc is as good as straight
 
@@ -50,22 +50,27 @@ class Slerp:
     def over(self, group: Group) -> Flow:
         """What has to be added to the first model; the angle of each tensor is found when it is first asked for."""
         (flow,) = group.flows
-        arcs = _Arcs(flow, group, self.t)
-
-        def pull(name: str, lo: int, hi: int) -> Float32:
-            rest, second = arcs.of(name)
-            moved = np.float32(second) * flow.pull(name, lo, hi)
-            return moved + np.float32(rest) * group.base(name, lo, hi) if rest else moved
-
-        return Flow(flow.specs, pull, "", 0, flow.measures)
+        return Flow(flow.specs, Arced(Arcs(flow, group.base, self.t)), "", 0, flow.measures)
 
 
 @dataclass(frozen=True)
-class _Arcs:
+class Arced:
+    """The pull of a slerp, by name, so that a fused kernel can tell what it computes."""
+
+    arcs: Arcs
+
+    def __call__(self, name: str, lo: int, hi: int) -> Float32:
+        rest, second = self.arcs.of(name)
+        moved = np.float32(second) * self.arcs.flow.pull(name, lo, hi)
+        return moved + np.float32(rest) * self.arcs.base(name, lo, hi) if rest else moved
+
+
+@dataclass(frozen=True)
+class Arcs:
     """With factors f and g of the two models a and b = a + delta: f*a + g*b = a + (f + g - 1)*a + g*delta."""
 
     flow: Flow
-    group: Group
+    base: Pull
     t: float
     found: dict[str, tuple[float, float]] = field(default_factory=dict)
 
@@ -79,7 +84,7 @@ class _Arcs:
         """The cosine between the two models' tensors, in float64; None where one of them is zero."""
         aa, ab, bb = 0.0, 0.0, 0.0
         for lo, hi in row_blocks(self.flow.specs[name]):
-            a = self.group.base(name, lo, hi).astype(np.float64)
+            a = self.base(name, lo, hi).astype(np.float64)
             b = a + self.flow.pull(name, lo, hi)
             aa, ab, bb = aa + float((a * a).sum()), ab + float((a * b).sum()), bb + float((b * b).sum())
         return ab / math.sqrt(aa * bb) if aa > 0 and bb > 0 else None

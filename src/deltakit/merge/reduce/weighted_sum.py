@@ -12,9 +12,9 @@ import numpy as np
 from deltakit.delta.terms.base import Float32
 from deltakit.errors import RecipeError
 from deltakit.merge.method import Group, Needs
-from deltakit.sparsify.flow import Flow
+from deltakit.sparsify.flow import Flow, Pull
 
-__all__ = ["WeightedMean", "WeightedSum"]
+__all__ = ["Summed", "WeightedMean", "WeightedSum"]
 
 
 @dataclass(frozen=True)
@@ -74,14 +74,25 @@ class WeightedMean:
 def _summed(group: Group, coefficients: Sequence[float], base: float = 0.0) -> Flow:
     """sum of coefficient * flow + `base` * the base's rows."""
     flows = group.flows
-
-    def pull(name: str, lo: int, hi: int) -> Float32:
-        total = _times(flows[0].pull(name, lo, hi), coefficients[0])
-        for flow, coefficient in zip(flows[1:], coefficients[1:], strict=True):
-            total = total + _times(flow.pull(name, lo, hi), coefficient)
-        return total + _times(group.base(name, lo, hi), base) if base else total
-
+    pull = Summed(flows, tuple(coefficients), group.base, base)
     return Flow(flows[0].specs, pull, "", 0, tuple(m for f in flows for m in f.measures))
+
+
+@dataclass(frozen=True)
+class Summed:
+    """The pull of a weighted sum, by name, so that a fused kernel can tell what it computes: the sum of coefficient *
+    flow in their order, then `rest` * the base's rows unless that is 0."""
+
+    flows: tuple[Flow, ...]
+    coefficients: tuple[float, ...]
+    base: Pull
+    rest: float = 0.0
+
+    def __call__(self, name: str, lo: int, hi: int) -> Float32:
+        total = _times(self.flows[0].pull(name, lo, hi), self.coefficients[0])
+        for flow, coefficient in zip(self.flows[1:], self.coefficients[1:], strict=True):
+            total = total + _times(flow.pull(name, lo, hi), coefficient)
+        return total + _times(self.base(name, lo, hi), self.rest) if self.rest else total
 
 
 def _times(values: Float32, coefficient: float) -> Float32:
