@@ -4,8 +4,7 @@ import numpy as np
 import pytest
 
 from deltakit.delta.difference import difference
-from deltakit.delta.statistics import agreement, apart, bytes_by_kind, delta_statistics, spectrum, summary
-from deltakit.errors import MismatchError
+from deltakit.delta.statistics import apart, bytes_by_kind, delta_statistics, spectrum, summary
 from support.tensors import bits, memory, normal, pair, tensor
 
 
@@ -32,25 +31,6 @@ def test_added_rows_are_counted_apart():
     base, tuned = memory({"w": tensor(normal((3, 2), 0))}), memory({"w": tensor(normal((5, 2), 0))})
     (row,) = delta_statistics(base, difference(base, tuned))
     assert (row.added_rows, row.elements) == (2, 6)
-
-
-def test_agreement_of_task_vectors():
-    base = memory({"w": tensor([0.0, 0.0, 0.0, 0.0], "F32")})
-    a = difference(base, memory({"w": tensor([1.0, 1.0, -1.0, 0.0], "F32")}))
-    b = difference(base, memory({"w": tensor([1.0, -1.0, -1.0, 5.0], "F32")}))
-    found = agreement(a, b)
-    assert found["both_nonzero"] == 3
-    assert found["sign_agreement"] == pytest.approx(2 / 3)
-    assert found["cosine"] == pytest.approx(1 / np.sqrt(3 * 28))
-    assert agreement(a, a)["cosine"] == pytest.approx(1.0)
-    nothing = difference(base, base)
-    assert agreement(a, nothing) == {"cosine": None, "sign_agreement": None, "both_nonzero": 0}
-
-
-def test_agreement_needs_equal_shapes():
-    first, second = memory({"w": tensor(normal((3, 2), 0))}), memory({"w": tensor(normal((3, 4), 0))})
-    with pytest.raises(MismatchError):
-        agreement(difference(first, first), difference(second, second))
 
 
 def test_spectrum_and_bytes():

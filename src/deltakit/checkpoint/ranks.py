@@ -69,7 +69,7 @@ class Ranks:
 @functools.cache
 def _store(world: int) -> Any:
     """The key-value store that the launcher's processes share; it is asked for only where there are several."""
-    from torch.distributed import rendezvous
+    from torch.distributed.rendezvous import rendezvous
 
     store, _, _ = next(rendezvous("env://"))
     store.set_timeout(_PATIENCE)

@@ -1,4 +1,4 @@
-"""What a delta is like: norms, changed share, agreement between deltas, spectra; streamed in row ranges."""
+"""What a delta is like: norms, changed share, spectra; streamed in row ranges."""
 
 from __future__ import annotations
 
@@ -13,13 +13,11 @@ import numpy as np
 from deltakit.checkpoint.pump import Progress, silent
 from deltakit.delta.expression import Delta
 from deltakit.delta.terms.base import Float32, base_floats
-from deltakit.errors import MismatchError
 from deltakit.tensors import TensorMap, row_blocks
 
 __all__ = [
     "Apart",
     "TensorStatistics",
-    "agreement",
     "apart",
     "bytes_by_kind",
     "delta_statistics",
@@ -127,36 +125,6 @@ def summary(rows: list[TensorStatistics]) -> dict[str, Any]:
         "largest": max((r.largest for r in rows), default=0.0),
         "added_rows": sum(r.added_rows for r in rows),
         "nonfinite": sum(r.nonfinite for r in rows),
-    }
-
-
-def agreement(first: Delta, second: Delta, progress: Progress = silent) -> dict[str, Any]:
-    """Two deltas over one base: cosine of the task vectors, and the share of equal signs where both are nonzero.
-
-    Each is None where it is undefined: a task vector of zeros has no direction.
-    """
-    names = [n for n in first.specs if n in second.specs and first.specs[n].is_float]
-    progress.start("agreement", len(names), "tensors")
-    dot = squares_a = squares_b = 0.0
-    both = same = 0
-    for name in names:
-        a_entry, b_entry = first.entries[name], second.entries[name]
-        if a_entry.spec.shape[1:] != b_entry.spec.shape[1:]:
-            raise MismatchError(f"tensor {name!r}: {a_entry.spec.shape} against {b_entry.spec.shape}")
-        shared = min(a_entry.shared, b_entry.shared)
-        for lo, hi in row_blocks(a_entry.spec.with_rows(shared)) if shared else ():
-            a, b = first.rows(name, lo, hi).ravel(), second.rows(name, lo, hi).ravel()
-            dot += float(np.dot(a.astype(np.float64), b.astype(np.float64)))
-            squares_a, squares_b = squares_a + _square(a), squares_b + _square(b)
-            signs = np.sign(a) * np.sign(b)
-            both, same = both + int(np.count_nonzero(signs)), same + int(np.count_nonzero(signs > 0))
-        progress.advance(1, name)
-    progress.stop()
-    scale = math.sqrt(squares_a * squares_b)
-    return {
-        "cosine": dot / scale if scale else None,
-        "sign_agreement": same / both if both else None,
-        "both_nonzero": both,
     }
 
 

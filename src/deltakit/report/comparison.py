@@ -9,7 +9,7 @@ from typing import Any
 
 from deltakit.errors import InputError
 
-__all__ = ["Comparison", "read_comparison"]
+__all__ = ["Comparison", "place_of", "read_comparison"]
 
 _LAYERED = re.compile(r"^.*?\.(\d+)\.(.+)$")
 
@@ -26,21 +26,21 @@ class Comparison:
     @property
     def layers(self) -> list[int]:
         """Numbers of the layers, in order."""
-        return sorted({place[0] for name in self.relative if (place := _place(name))})
+        return sorted({place[0] for name in self.relative if (place := place_of(name))})
 
     @property
     def modules(self) -> list[str]:
         """Names of the modules that some layer has, in the order of the file."""
-        return list(dict.fromkeys(place[1] for name in self.relative if (place := _place(name))))
+        return list(dict.fromkeys(place[1] for name in self.relative if (place := place_of(name))))
 
     @property
     def outside(self) -> dict[str, float]:
         """The tensors that belong to no layer: embedding, head, last norm."""
-        return {name: value for name, value in self.relative.items() if _place(name) is None}
+        return {name: value for name, value in self.relative.items() if place_of(name) is None}
 
     def grid(self) -> list[list[float]]:
         """layers x modules; NaN where a layer lacks a module."""
-        at = {place: value for name, value in self.relative.items() if (place := _place(name))}
+        at = {place: value for name, value in self.relative.items() if (place := place_of(name))}
         return [[at.get((layer, module), math.nan) for module in self.modules] for layer in self.layers]
 
 
@@ -55,7 +55,7 @@ def read_comparison(found: Any, where: str) -> Comparison:
         raise InputError(problem, remedy="give what `deltakit diff A B --format json` prints") from None
 
 
-def _place(name: str) -> tuple[int, str] | None:
+def place_of(name: str) -> tuple[int, str] | None:
     """(3, "mlp.up_proj") of "model.layers.3.mlp.up_proj.weight"."""
     found = _LAYERED.match(name)
     return (int(found[1]), found[2].removesuffix(".weight")) if found else None

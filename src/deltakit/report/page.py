@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from deltakit.report.sources import Sources
+if TYPE_CHECKING:
+    from deltakit.report.sources import Sources
 
 __all__ = ["Cell", "Page", "Picture", "Section", "build_page"]
 
@@ -46,13 +47,16 @@ def build_page(sources: Sources, *, title: str = "deltakit report", lines: Seque
     """Every section that the sources have something for. `lines` names models that are drawn as lines in accuracy
     against bytes. RecipeError for a name that is not in the results, InputError for nothing to show."""
     from deltakit.errors import InputError
-    from deltakit.report import accuracy, heatmap, losses, measured, pareto
+    from deltakit.report import accuracy, heatmap, losses, measured, pareto, spectra, vectors
 
     sections: list[Section] = []
     if sources.rows:
         sections.append(accuracy.section(sources.rows))
         sections.extend(pareto.sections(sources.rows, lines))
-    sections.extend(heatmap.section(found, number) for number, found in enumerate(sources.comparisons, 1))
+    sections.extend(heatmap.section(pair, number) for number, pair in enumerate(sources.comparisons, 1))
+    for number, found in enumerate(sources.vectors, 1):
+        sections.extend(vectors.sections(found, number))
+    sections.extend(spectra.section(curves, number) for number, curves in enumerate(sources.spectra, 1))
     if sources.curves:
         sections.append(losses.section(sources.curves))
     if sources.measured:

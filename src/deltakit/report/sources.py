@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +12,9 @@ from deltakit.errors import InputError
 from deltakit.report.comparison import Comparison, read_comparison
 from deltakit.report.curve import Curve, read_curve
 from deltakit.report.results import Row, read_results
+from deltakit.report.vectors import TaskVectors, read_vectors
 
-__all__ = ["Sources", "read_sources"]
+__all__ = ["Sources", "read_diffs", "read_sources"]
 
 
 @dataclass(frozen=True)
@@ -22,6 +23,8 @@ class Sources:
 
     rows: tuple[Row, ...] = ()
     comparisons: tuple[Comparison, ...] = ()
+    vectors: tuple[TaskVectors, ...] = ()
+    spectra: tuple[tuple[Mapping[str, Any], ...], ...] = ()
     curves: tuple[Curve, ...] = ()
     measured: tuple[Mapping[str, Any], ...] = ()
 
@@ -32,7 +35,7 @@ def read_sources(paths: Sequence[str | Path]) -> Sources:
     InputError for a file that is none of these; it names all three.
     """
     results: list[Path] = []
-    comparisons: list[Comparison] = []
+    diffs: list[tuple[Mapping[str, Any], str]] = []
     curves: list[Curve] = []
     measured: list[Mapping[str, Any]] = []
     for path in map(Path, paths):
@@ -44,10 +47,28 @@ def read_sources(paths: Sequence[str | Path]) -> Sources:
             results.append(path)
             measured.append({key: found.get(key, {}) for key in ("tasks", "settings", "versions")})
         elif "tensors" in found and "summary" in found:
-            comparisons.append(read_comparison(found, str(path)))
+            diffs.append((found, str(path)))
         else:
             raise InputError(f"{path}: nothing that a report can show", remedy=_KINDS)
-    return Sources(tuple(read_results(results)), tuple(comparisons), tuple(curves), tuple(measured))
+    return replace(read_diffs(diffs), rows=tuple(read_results(results)), curves=tuple(curves), measured=tuple(measured))
+
+
+def read_diffs(diffs: Sequence[tuple[Mapping[str, Any], str]]) -> Sources:
+    """What `deltakit diff` found, each with its place for messages: norms, task vectors over a base, spectra."""
+    comparisons: list[Comparison] = []
+    vectors: list[TaskVectors] = []
+    for found, where in diffs:
+        if "vectors" not in found:
+            comparisons.append(read_comparison(found, where))
+            continue
+        try:
+            vectors.append(read_vectors(found["vectors"], str(found["against"])))
+            comparisons += vectors[-1].norms()
+        except (KeyError, TypeError, ValueError) as wrong:
+            problem = f"{where}: no comparison ({type(wrong).__name__}: {wrong})"
+            raise InputError(problem, remedy="give what `deltakit diff --format json` prints") from None
+    spectra = tuple(tuple(found["spectra"]) for found, _ in diffs if found.get("spectra"))
+    return Sources(comparisons=tuple(comparisons), vectors=tuple(vectors), spectra=spectra)
 
 
 _KINDS = "give results of `deltakit eval -o`, output of `deltakit diff --format json`, or the folder of `deltakit sft`"
