@@ -21,9 +21,9 @@ import torch
 
 from deltakit.compress.bands import fill, spread
 from deltakit.compress.codec import Context, parse_codec
-from deltakit.compress.decompose import svd
 from deltakit.compress.grids import quantise
 from deltakit.compress.refit import carried, code_columns, fit_scales, refit, unit
+from deltakit.delta.decompose import svd
 from deltakit.delta.factor import midrise
 from deltakit.delta.site import Site
 from deltakit.delta.terms.lowrank import payload_bytes

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import torch
 
-from deltakit.compress.decompose import svd
 from deltakit.compress.grids import quantise
 from deltakit.compress.refit import carried, code_columns, fit_scales, refit, unit
+from deltakit.delta.decompose import svd
 from deltakit.delta.factor import midrise
 
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from deltakit.compress.bands import most
 from deltakit.compress.codec import Context
-from deltakit.compress.decompose import svd
+from deltakit.delta.decompose import svd
 from deltakit.delta.terms.base import Float32
 from deltakit.delta.terms.lowrank import LowRank, matrix_shape, payload_bytes
 from deltakit.errors import RecipeError

@@ -10,12 +10,12 @@ import numpy as np
 
 from deltakit.compress.bands import clip, fill, least_bytes, parse_bands, spread
 from deltakit.compress.codec import Context
-from deltakit.compress.decompose import svd
 from deltakit.compress.refit import code_columns, fit_scales, refit
-from deltakit.compress.threads import one_thread
+from deltakit.delta.decompose import svd
 from deltakit.delta.factor import Factor
 from deltakit.delta.terms.base import Float32
 from deltakit.delta.terms.lowrank import Band, LowRank, matrix_shape, payload_bytes
+from deltakit.delta.threads import one_thread
 from deltakit.errors import RecipeError
 from deltakit.tensors import TensorSpec
 

@@ -1,4 +1,4 @@
-"""The Gram-matrix SVD against the full one. Run: pytest tests/compress/test_decompose.py"""
+"""The Gram-matrix SVD against the full one. Run: pytest tests/delta/test_decompose.py"""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from deltakit.compress.decompose import svd
+from deltakit.delta.decompose import polar, svd
 
 
 def matrix(rows, columns, spectrum, seed=0, size=1.0):
@@ -96,6 +96,19 @@ def test_bytes_do_not_depend_on_threads():
 def test_many_blocks_of_rows(monkeypatch):
     delta = matrix(90, 20, SPECTRA["power"])
     whole = svd(delta, 20)
-    monkeypatch.setattr("deltakit.compress.decompose._BLOCK", 7 * 20)
+    monkeypatch.setattr("deltakit.delta.decompose._BLOCK", 7 * 20)
     for a, b in zip(whole, svd(delta, 20), strict=True):
         assert np.allclose(a, b, atol=1e-5)
+
+
+def test_polar_is_the_nearest_orthonormal_matrix():
+    columns = torch.from_numpy(matrix(50, 20, np.linspace(3, 0.5, 20))).double()
+    p, _, qt = torch.linalg.svd(columns, full_matrices=False)
+    assert torch.allclose(polar(columns), p @ qt, atol=1e-12)
+
+
+def test_columns_that_depend_on_each_other_share_a_direction():
+    one = torch.linalg.qr(torch.randn(30, 4, dtype=torch.float64, generator=torch.Generator().manual_seed(0)))[0]
+    assert torch.allclose(polar(torch.cat([one, one], dim=1)), torch.cat([one, one], dim=1) / 2**0.5, atol=1e-7)
+    assert polar(torch.zeros((5, 0), dtype=torch.float64)).shape == (5, 0)
+    assert not polar(torch.zeros((5, 2), dtype=torch.float64)).any()

@@ -1,11 +1,11 @@
-"""One BLAS thread inside, the old number outside. Run: pytest tests/compress/test_threads.py"""
+"""One BLAS thread inside, the old number outside. Run: pytest tests/delta/test_threads.py"""
 
 from __future__ import annotations
 
 import pytest
 import torch
 
-from deltakit.compress.threads import one_thread
+from deltakit.delta.threads import one_thread
 
 
 @pytest.fixture
