@@ -17,7 +17,7 @@ from deltakit.tensors import TensorMap, dtype_code, read, torch_dtype
 if TYPE_CHECKING:
     from deltakit.checkpoint import Sidecar
 
-__all__ = ["load_model", "rounded", "stored_dtype"]
+__all__ = ["build", "load_model", "rounded", "stored_dtype"]
 
 
 def stored_dtype(tensors: TensorMap) -> str:
@@ -37,13 +37,19 @@ def load_model(tensors: TensorMap, sidecar: Sidecar, dtype: str | None = None, d
     """
     wanted = torch_dtype(dtype_code(dtype) if dtype else stored_dtype(tensors))
     config = model_config(sidecar)
-    with threads_for(sum(spec.numel for spec in tensors.specs.values())), _quiet():
+    with threads_for(sum(spec.numel for spec in tensors.specs.values())):
         state = {name: rounded(tensors, name, wanted) for name in sorted(tensors.specs)}
+        return build(config, state, wanted).to(device)
+
+
+def build(config: Any, state: Mapping[str, torch.Tensor], dtype: torch.dtype) -> Any:
+    """The model of a config that holds `state`, in evaluation mode. MismatchError lists all that does not fit."""
+    with _quiet():
         model, info = model_class(config).from_pretrained(
-            None, config=config, state_dict=state, dtype=wanted, output_loading_info=True, ignore_mismatched_sizes=True
+            None, config=config, state_dict=state, dtype=dtype, output_loading_info=True, ignore_mismatched_sizes=True
         )
-    _check(info, tensors)
-    return model.to(device).eval().requires_grad_(False)
+    _check(info, state)
+    return model.eval().requires_grad_(False)
 
 
 def rounded(tensors: TensorMap, name: str, dtype: torch.dtype) -> torch.Tensor:
@@ -59,10 +65,10 @@ def rounded(tensors: TensorMap, name: str, dtype: torch.dtype) -> torch.Tensor:
     return found
 
 
-def _check(info: Mapping[str, Any], tensors: TensorMap) -> None:
+def _check(info: Mapping[str, Any], state: Mapping[str, torch.Tensor]) -> None:
     """Turn transformers' loading report into one error that names everything."""
     details = [f"missing: {n}" for n in sorted(info["missing_keys"])]
-    details += [f"unexpected: {n} {list(tensors.specs[n].shape)}" for n in sorted(info["unexpected_keys"])]
+    details += [f"unexpected: {n} {list(state[n].shape)}" for n in sorted(info["unexpected_keys"])]
     for name, found, expected in sorted(info["mismatched_keys"]):
         details.append(f"shape: {name} is {list(found)}, the config says {list(expected)}")
     details += [str(message) for message in info.get("error_msgs") or ()]
