@@ -18,10 +18,10 @@ from deltakit.delta.threads import one_thread
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["polar", "svd", "triplets"]
+__all__ = ["NOISE", "polar", "svd", "triplets"]
 
 Float32 = NDArray[np.float32]
-_NOISE = 2.0**-21
+NOISE = 2.0**-21
 _BLOCK = 1 << 22  # elements converted to float64 at a time
 
 
@@ -55,7 +55,7 @@ def polar(columns: torch.Tensor) -> torch.Tensor:
     if 0 in columns.shape:
         return columns
     values, vectors = torch.linalg.eigh(columns.T @ columns)
-    kept = values > _NOISE**2 * values.max()
+    kept = values > NOISE**2 * values.max()
     vectors = vectors[:, kept]
     made: torch.Tensor = columns @ (vectors / values[kept].sqrt()) @ vectors.T
     return made
@@ -82,7 +82,7 @@ def _tall(tall: torch.Tensor, rank: int) -> tuple[torch.Tensor, torch.Tensor, to
     u = torch.cat([block @ v for block in _blocks(tall, peak)])
     s = torch.linalg.vector_norm(u, dim=0)
     order = torch.argsort(s, descending=True, stable=True)
-    order = order[: int((s > _NOISE * s.max()).sum())]
+    order = order[: int((s > NOISE * s.max()).sum())]
     return _orthonormal(u[:, order] / s[order]), s[order] * peak, v[:, order]
 
 

@@ -11,10 +11,13 @@ METHODS = Registry(
     {
         "dare_linear": "deltakit.merge.methods.dare_linear:dare_linear",
         "dare_ties": "deltakit.merge.methods.dare_ties:dare_ties",
+        "iso_c": "deltakit.merge.methods.iso_c:iso_c",
+        "iso_cts": "deltakit.merge.methods.iso_cts:iso_cts",
         "linear": "deltakit.merge.methods.linear:linear",
         "slerp": "deltakit.merge.methods.slerp:slerp",
         "task_arithmetic": "deltakit.merge.methods.task_arithmetic:task_arithmetic",
         "ties": "deltakit.merge.methods.ties:ties",
+        "tsv_m": "deltakit.merge.methods.tsv_m:tsv_m",
     },
     group="deltakit.methods",
     spelling="set `{key}:` in the recipe, or give --{option}",

@@ -20,7 +20,8 @@ Needs = Literal["base", "models", "pair", "one"]
 class Group:
     """What a reducer sees: the deltas behind their primitives, their weights, the base's shared rows, the factor lambda
     of the result, the models' own rows (base + delta, before any primitive), and the arithmetic to work in. All rows
-    are float32; weights are the same for all tensors of a group. `models` and `flows` are in one order."""
+    are float32; weights are the same for all tensors of a group. `models` and `flows` are in one order. Where no base
+    is named (`based` false), one of the models stands in for it."""
 
     flows: tuple[Flow, ...]
     weights: tuple[float, ...]
@@ -28,6 +29,7 @@ class Group:
     scale: float = 1.0
     models: tuple[Pull, ...] = ()
     arithmetic: Arithmetic = FLOAT32
+    based: bool = True
 
 
 class Reducer(Protocol):
@@ -69,6 +71,11 @@ class Method:
     def symmetric(self) -> bool:
         """The order of models does not matter."""
         return self.reduce.symmetric
+
+    @property
+    def identity(self) -> bool:
+        """A lone model at weight 1 is the result, bit for bit. A reducer says `identity = False` where it is not."""
+        return bool(getattr(self.reduce, "identity", True))
 
     @property
     def whole(self) -> bool:
