@@ -1,14 +1,18 @@
 """Opening what a recipe names: order, keys, stand-ins, and everything that is wrong before a weight is read."""
 
+import json
+
 import numpy as np
 import pytest
 
 from deltakit.checkpoint.fingerprint import fingerprint
 from deltakit.checkpoint.open import open_checkpoint
 from deltakit.delta.extract import extract
-from deltakit.errors import InputError, MismatchError, RecipeError
+from deltakit.errors import CheckpointError, InputError, MismatchError, RecipeError
 from deltakit.merge.inputs import open_inputs
-from support.merging import draw, family, recipe, store
+from support.merging import draw, family, plan, recipe, store, tune
+from support.models import save
+from support.tensors import bits, tensor, whole
 
 
 def opened(*args, **more):
@@ -111,6 +115,32 @@ def test_mismatches_of_all_models_come_in_one_error(tmp_path):
     assert f"{wide}: head.weight" in text
     assert "flat: up.weight" in text
     assert "flat: norm.weight" in text
+
+
+def test_quantised_models_are_merged_as_the_floats_they_stand_for(tmp_path):
+    """An FP8 fine-tune over its plain base: as if its dequantised values had been stored."""
+    import torch
+
+    base, tuned = draw(0, "BF16"), tune(draw(0, "BF16"), 1, "BF16")
+    codes = torch.from_numpy(tuned["head.weight"] / 0.5).to(torch.float8_e4m3fn)
+    plain = {**tuned, "head.weight": (codes.to(torch.float32) * 0.5).numpy()}
+    root, expected = store(tmp_path / "base", base, "BF16"), store(tmp_path / "plain", plain, "BF16")
+    made = {n: tensor(v) for n, v in tuned.items()}
+    made["head.weight"] = bits(codes.view(torch.uint8).numpy(), "F8_E4M3")
+    made["head.weight_scale"] = tensor(np.float32(0.5), "F32")
+    save(tmp_path / "fp8" / "model.safetensors", made)
+    config = {"model_type": "toy", "torch_dtype": "bfloat16", "quantization_config": {"quant_method": "fp8"}}
+    (tmp_path / "fp8" / "config.json").write_text(json.dumps(config))
+    fp8 = str(tmp_path / "fp8")
+    for method, more in [("task_arithmetic", {}), ("ties", {"density": 0.5})]:
+        found, wanted = (plan(method, root, [m], scale=0.5, **more) for m in (fp8, expected))
+        assert whole(found.tensors) == whole(wanted.tensors)
+        assert found.notes == (f"{fp8}: 1 quantised tensors are read as BF16",)
+    swapped = plan("task_arithmetic", fp8, [expected, root])
+    assert "quantization_config" not in swapped.sidecar.config
+    (tmp_path / "fp8" / "config.json").write_text('{"quantization_config": {"quant_method": "gptq"}}')
+    with pytest.raises(CheckpointError, match="quantised .gptq"):
+        opened("task_arithmetic", root, [fp8])
 
 
 def test_missing_files_are_input_errors(tmp_path):

@@ -64,6 +64,13 @@ class Sidecar:
             return self
         return self.with_files({"config.json": _dump({**config, **changes})})
 
+    def without(self, *keys: str) -> Sidecar:
+        """Without top-level keys of config.json."""
+        config = self.config
+        if config is None or not any(k in config for k in keys):
+            return self
+        return self.with_files({"config.json": _dump({k: v for k, v in config.items() if k not in keys})})
+
     def with_files(self, files: Mapping[str, bytes]) -> Sidecar:
         """With files added or replaced."""
         merged = {**self.files, **files}

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from deltakit.checkpoint.dequantised import open_floats
 from deltakit.checkpoint.fingerprint import fingerprint
 from deltakit.checkpoint.open import Checkpoint, open_checkpoint
 from deltakit.checkpoint.sidecar import Sidecar
@@ -91,16 +92,17 @@ def local_paths(text: str, _seen: tuple[str, ...] = ()) -> tuple[Path, ...]:
     return (*found, *deeper)
 
 
-def open_model(text: str) -> Model:
-    """Open whatever a MODEL string names; weights stay on disk until something reads them."""
+def open_model(text: str, *, dequantise: bool = False) -> Model:
+    """Open whatever a MODEL string names; weights stay on disk until something reads them. With `dequantise` quantised
+    checkpoints count as the floats that they stand for, where that can be (else they are refused)."""
     first, operands = parse_expression(text)
     path = Path(first)
     if not operands:
-        return _alone(text, path)
+        return _alone(text, path, dequantise)
     if path.suffix in (".yaml", ".yml") or is_delta(path) or is_adapter(path):
         raise RecipeError(f"{text!r}: {first!r} is no checkpoint", remedy="an expression begins with a base checkpoint")
-    base = open_checkpoint(first)
-    deltas = [scale(open_as_delta(o.name, base), o.coef) for o in operands]
+    base = _opened(first, dequantise)
+    deltas = [scale(open_as_delta(o.name, base, dequantise=dequantise), o.coef) for o in operands]
     return applied(base, add(deltas), text)
 
 
@@ -110,44 +112,48 @@ def applied(base: Checkpoint, delta: Delta, source: str) -> Model:
     return Model(tensors, tensors.sidecar, source, base, tensors.delta)
 
 
-def open_as_delta(text: str, base: Checkpoint) -> Delta:
+def open_as_delta(text: str, base: Checkpoint, *, dequantise: bool = False) -> Delta:
     """An operand of an expression over `base`: a checkpoint means its difference from the base; deltas and adapters are
     themselves. Bound to the base."""
     path = Path(text)
     if is_delta(path):
-        return _stored(path, base)
+        return _stored(path, base, dequantise)
     if path.is_dir() and is_adapter(path):
         return adapter_delta(open_adapter(path), base)
     if _is_recipe(path):
         return difference(base, _opener()(path).tensors)
-    return difference(base, open_checkpoint(text))
+    return difference(base, _opened(text, dequantise))
 
 
-def _alone(text: str, path: Path) -> Model:
+def _opened(text: str, dequantise: bool) -> Checkpoint:
+    return open_floats(text) if dequantise else open_checkpoint(text)
+
+
+def _alone(text: str, path: Path, dequantise: bool) -> Model:
     if _is_recipe(path):
         return _opener()(path)
     if is_delta(path) or (path.is_dir() and is_adapter(path)):
         raise MismatchError(f"{text!r} is a delta, which alone is no model", remedy=f'write "BASE + {text}"')
-    checkpoint = open_checkpoint(text)
+    checkpoint = _opened(text, dequantise)
     return Model(checkpoint, checkpoint.sidecar, text)
 
 
-def _stored(path: Path, base: Checkpoint) -> Delta:
+def _stored(path: Path, base: Checkpoint, dequantise: bool) -> Delta:
     """A delta file over its base; a stored expression opens the sources it names, relative to its own folder."""
     archive = open_archive(path)
     if "sum" not in archive.index:
         delta = open_delta(path)
         check_base(delta, fingerprint(base), base.source)
         return delta.bind(base)
-    parts = [_source(path, item, base) for item in archive.index["sum"]]
+    parts = [_source(path, item, base, dequantise) for item in archive.index["sum"]]
     return add(parts)
 
 
-def _source(path: Path, item: dict[str, object], base: Checkpoint) -> Delta:
+def _source(path: Path, item: dict[str, object], base: Checkpoint, dequantise: bool) -> Delta:
     name = str(item["of"])
     local = path.parent / name
     try:
-        delta = open_as_delta(str(local) if local.exists() else name, base)
+        delta = open_as_delta(str(local) if local.exists() else name, base, dequantise=dequantise)
     except InputError as wrong:
         raise type(wrong)(f"{path}: its source {name!r}: {wrong.message}", remedy=wrong.remedy) from wrong
     if item.get("tuned") not in (None, delta.lineage.tuned):

@@ -8,8 +8,9 @@ from functools import partial
 from pathlib import Path
 from typing import TypeAlias
 
+from deltakit.checkpoint.dequantised import Dequantised, open_floats
 from deltakit.checkpoint.fingerprint import fingerprint
-from deltakit.checkpoint.open import Checkpoint, open_checkpoint
+from deltakit.checkpoint.open import Checkpoint
 from deltakit.checkpoint.sidecar import Sidecar
 from deltakit.delta.adapter import adapter_delta, is_adapter, open_adapter
 from deltakit.delta.container import is_delta
@@ -57,6 +58,12 @@ class Inputs:
         own = (self.base,) if isinstance(self.base, Checkpoint) else ()
         return (*own, *(c for m in self.members for c in m.reads if c is not self.base))
 
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What is not read as it is stored."""
+        found = [c.said for c in self.checkpoints if isinstance(c, Dequantised)]
+        return tuple(dict.fromkeys(found))
+
 
 def open_inputs(recipe: MergeRecipe) -> Inputs:
     """Open everything a recipe names; only headers and fingerprints are read.
@@ -66,10 +73,10 @@ def open_inputs(recipe: MergeRecipe) -> Inputs:
     """
     methods = _checked(recipe)
     if recipe.base is not None:
-        base = open_checkpoint(recipe.base)
+        base = open_floats(recipe.base)
         opened = _open_each(recipe.models, [partial(_delta, item.model, base) for item in recipe.models])
         return _inputs(recipe, methods, base, recipe.base, base.sidecar, opened)
-    models = [open_model(item.model) for item in recipe.models]
+    models = [open_model(item.model, dequantise=True) for item in recipe.models]
     maps = [model.tensors for model in models]
     pivot = models[0 if methods[0].reduce.needs == "pair" else _pivot(recipe.models, maps)]
     opened = _open_each(recipe.models, [partial(_over, pivot.tensors, tensors) for tensors in maps])
@@ -91,7 +98,9 @@ def _checked(recipe: MergeRecipe) -> tuple[Method, ...]:
             f"{'a' if recipe.base else 'no'} base",
             remedy="list two models without a base",
         )
-    if recipe.base is None and count < 2:
+    if reduce.needs == "one" and count != 1:
+        raise RecipeError(f"method {recipe.method!r} takes one model, not {count}", remedy="list but one")
+    if recipe.base is None and count < 2 and reduce.needs != "one":
         raise RecipeError("a merge without a base needs at least two models", remedy="list another model, or a base")
     if recipe.scale != 1.0 and not reduce.scaled:
         raise RecipeError(f"lambda has no meaning for method {recipe.method!r}", remedy="leave it out")
@@ -128,11 +137,11 @@ def _delta(text: str, base: Checkpoint) -> Opened:
     """A model over the base; an expression or a recipe counts as the model it describes."""
     path = Path(text)
     if is_delta(path):
-        return open_as_delta(text, base), ()
+        return open_as_delta(text, base, dequantise=True), ()
     if path.is_dir() and is_adapter(path):
         adapter = open_adapter(path)
         return adapter_delta(adapter, base), (adapter.weights,)
-    return _over(base, open_model(text).tensors)
+    return _over(base, open_model(text, dequantise=True).tensors)
 
 
 def _over(base: TensorMap, tuned: TensorMap) -> Opened:

@@ -60,7 +60,7 @@ class Plan(Planned):
 
     @property
     def notes(self) -> tuple[str, ...]:
-        return self.layout.notes
+        return (*self.inputs.notes, *self.layout.notes)
 
     @property
     def checkpoints(self) -> tuple[Checkpoint, ...]:

@@ -63,7 +63,7 @@ class Source:
 
 def open_source(label: str, text: str) -> Source:
     """Open a MODEL string; only headers are read. The errors of `open_model`."""
-    model = open_model(text)
+    model = open_model(text, dequantise=True)
     reads = (model.tensors,) if isinstance(model.tensors, Checkpoint) else ()
     reads = reads or ((model.base,) if model.base is not None else ())
     return Source(label, text, model.tensors, model.sidecar, fingerprint(model.tensors), reads)
