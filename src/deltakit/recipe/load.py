@@ -14,7 +14,7 @@ from deltakit.recipe.document import Document, parse_document
 from deltakit.recipe.explain import explain
 from deltakit.recipe.override import apply_override
 
-__all__ = ["FORMAT", "MAX_BYTES", "load_recipe", "make_recipe", "read_recipe"]
+__all__ = ["FORMAT", "MAX_BYTES", "load_recipe", "make_recipe", "read_recipe", "read_text", "refuse"]
 
 FORMAT = 1
 MAX_BYTES = 1 << 20
@@ -29,13 +29,13 @@ def load_recipe(path: str | FilePath, model: type[Model], overrides: Sequence[st
     Raises InputError for a file that cannot be read and RecipeError for what it says: syntax, duplicate or unknown
     keys, types, and whatever the model's validators refuse, all problems in one error.
     """
-    return read_recipe(_text(FilePath(path)), model, overrides, source=str(path))
+    return read_recipe(read_text(FilePath(path)), model, overrides, source=str(path))
 
 
 def read_recipe(text: str, model: type[Model], overrides: Sequence[str] = (), source: str = "recipe") -> Model:
     """The same from text; `source` names it in errors."""
     document = parse_document(text)
-    _refuse(document, source)
+    refuse(document, source)
     if not isinstance(document.data, dict):
         raise RecipeError(f"{source}: not a mapping of keys to values", remedy='start it with "deltakit: 1"')
     _format(document.data, source)
@@ -57,11 +57,12 @@ def _made(document: Document, model: type[Model], source: str) -> Model:
         return model.model_validate_json(json.dumps(data), strict=True)
     except pydantic.ValidationError as e:
         document.problems.extend(explain(e, model, data, document))
-    _refuse(document, source)
+    refuse(document, source)
     raise AssertionError("a validation error without problems")
 
 
-def _text(path: FilePath) -> str:
+def read_text(path: FilePath) -> str:
+    """The text of a recipe file. InputError for a file that cannot be read, RecipeError for one that is no text."""
     try:
         with path.open("rb") as file:
             raw = file.read(MAX_BYTES + 1)
@@ -76,7 +77,7 @@ def _text(path: FilePath) -> str:
         raise RecipeError(f"{path}: byte {e.start} is not UTF-8", remedy="save the recipe as UTF-8 text") from None
 
 
-def _refuse(document: Document, source: str) -> None:
+def refuse(document: Document, source: str) -> None:
     """Raise one RecipeError for all problems found so far."""
     problems = document.problems
     if len(problems) == 1:
