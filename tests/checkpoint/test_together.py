@@ -34,7 +34,8 @@ if dies == str(crew.rank):
         write._BATCH = 1
         return copy(*given)
     write._copy = fatal
-job = prepare(source, out, source.sidecar, {"action": "copy"}, 5_000_000_000, None, (), False)
+named = {"action": "copy", "rank": crew.rank} if dies == "apart" else {"action": "copy"}
+job = prepare(source, out, source.sidecar, named)
 if crew.world == 1:
     write.write_checkpoint(source, out, sidecar=source.sidecar, manifest={"action": "copy"}, threads=1)
 else:
@@ -96,3 +97,11 @@ def test_a_killed_crew_goes_on_with_another_number(model: Path, tmp_path: Path) 
     assert int(again[0][1][1]) >= 1  # resumed
     assert [ended(p)[0] for p in crew(1, model, tmp_path / "one")] == [0]
     assert content(tmp_path / "out") == content(tmp_path / "one")
+
+
+def test_processes_that_plan_different_outputs_do_not_wait_for_each_other(model: Path, tmp_path: Path) -> None:
+    leader, other = crew(2, model, tmp_path / "out", dies="apart")
+    assert ended(other)[0] == 1
+    leader.kill()
+    ended(leader)
+    assert not (tmp_path / "out").exists()

@@ -58,6 +58,7 @@ def command(
     RECIPE is a YAML file; without one the merge is described by --base and --model. Both give the same result. A linear
     merge written to a .delta file is an expression of a few kilobytes over the models named.
     """
+    from deltakit.checkpoint.ranks import ranks
     from deltakit.merge.quick import read_merge
     from deltakit.merge.write import merge, plan_output
 
@@ -73,7 +74,11 @@ def command(
     if dry_run:
         emit(plan_output(made, output, overwrite=overwrite), _plan, fmt)
         return
-    done = merge(made, output, overwrite=overwrite, progress=progress(fmt))
+    crew = ranks()
+    bar = progress(fmt if crew.leads else "quiet")
+    done = merge(made, output, overwrite=overwrite, progress=bar, crew=crew)
+    if not crew.leads:
+        return
     result = {
         "output": str(done.path), "kind": done.kind, "bytes": done.nbytes, "notes": list(done.notes),
         "warnings": list(done.warnings),

@@ -15,8 +15,9 @@ from deltakit.checkpoint.staging import check_apart, resolved, staging_root
 from deltakit.errors import InputError, MismatchError
 from deltakit.tensors import TensorMap
 
-__all__ = ["Job", "prepare"]
+__all__ = ["SHARD_BYTES", "Job", "prepare"]
 
+SHARD_BYTES = 5_000_000_000  # as the hub likes it
 _SLACK = 1 << 20  # bytes for manifest, journal and the file system's own
 
 
@@ -62,10 +63,10 @@ def prepare(
     out: Path,
     sidecar: Sidecar,
     manifest: Mapping[str, Any],
-    max_shard_bytes: int,
-    order: Sequence[str] | None,
-    inputs: Sequence[Checkpoint],
-    allow_nonfinite: bool,
+    max_shard_bytes: int = SHARD_BYTES,
+    order: Sequence[str] | None = None,
+    inputs: Sequence[Checkpoint] = (),
+    allow_nonfinite: bool = False,
 ) -> Job:
     """Settle and check everything that needs no weights. InputError, MismatchError, RecipeError."""
     layout = plan_layout(source.specs, max_shard_bytes)

@@ -22,6 +22,7 @@ from deltakit.checkpoint.pump import Progress, silent
 from deltakit.checkpoint.ranks import Ranks
 from deltakit.checkpoint.staging import Staging, staging_root
 from deltakit.checkpoint.write import Written, finish, finished, pull
+from deltakit.errors import MismatchError
 
 __all__ = ["write_together"]
 
@@ -40,6 +41,11 @@ def write_together(
     """`write_checkpoint` of a prepared job by all processes of `crew`; every one of them calls this with the same plan
     and gets the same answer. Errors: those of `write_checkpoint`; ResourceError where the others are gone."""
     topic = manifests.digest(job.plan)
+    if crew.told(f"{job.out}/plan", topic) != topic:
+        raise MismatchError(
+            f"process {crew.rank} plans another output than process 0",
+            remedy="give all processes the same command, the same files and the same libraries",
+        )
     return _lead(job, crew, topic, overwrite, threads, progress) if crew.leads else _follow(job, crew, topic, threads)
 
 

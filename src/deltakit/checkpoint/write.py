@@ -13,7 +13,7 @@ from deltakit import manifest as manifests
 from deltakit.checkpoint import disk
 from deltakit.checkpoint.checksum import Checksum
 from deltakit.checkpoint.fingerprint import fingerprint
-from deltakit.checkpoint.job import Job, prepare
+from deltakit.checkpoint.job import SHARD_BYTES, Job, prepare
 from deltakit.checkpoint.journal import Journal, Record
 from deltakit.checkpoint.layout import INDEX_NAME, Layout, Placement
 from deltakit.checkpoint.nonfinite import count_nonfinite
@@ -24,7 +24,7 @@ from deltakit.checkpoint.staging import Staging, check_output, staging_root
 from deltakit.errors import DeltakitError, InputError, MismatchError
 from deltakit.tensors import TensorMap, row_blocks
 
-__all__ = ["Written", "finish", "finished", "plan_checkpoint", "pull", "write_checkpoint"]
+__all__ = ["Written", "finish", "finished", "plan_checkpoint", "pull", "write_checkpoint", "write_job"]
 
 _BATCH = 256 << 20  # bytes written between two syncs of the journal
 
@@ -51,7 +51,7 @@ def plan_checkpoint(
     *,
     sidecar: Sidecar | None = None,
     manifest: Mapping[str, Any] | None = None,
-    max_shard_bytes: int = 5_000_000_000,
+    max_shard_bytes: int = SHARD_BYTES,
     overwrite: bool = False,
     order: Sequence[str] | None = None,
     allow_nonfinite: bool = False,
@@ -76,7 +76,7 @@ def write_checkpoint(
     *,
     sidecar: Sidecar,
     manifest: Mapping[str, Any],
-    max_shard_bytes: int = 5_000_000_000,
+    max_shard_bytes: int = SHARD_BYTES,
     overwrite: bool = False,
     order: Sequence[str] | None = None,
     threads: int = 0,
@@ -93,6 +93,11 @@ def write_checkpoint(
     Errors: InputError (output in the way, input changed, non-finite values), ResourceError (disk).
     """
     job = prepare(source, out, sidecar, manifest, max_shard_bytes, order, inputs, allow_nonfinite)
+    return write_job(job, overwrite=overwrite, threads=threads, progress=progress)
+
+
+def write_job(job: Job, *, overwrite: bool = False, threads: int = 0, progress: Progress = silent) -> Written:
+    """`write_checkpoint` of a prepared job."""
     disk.require_space(job.out.parent, job.needed)
     with Staging(job.out, job.plan, overwrite, inputs=job.paths) as staging:
         done = finished(job, staging.journal)

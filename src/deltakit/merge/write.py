@@ -9,10 +9,13 @@ from pathlib import Path
 from typing import Any
 
 from deltakit.card import model_card
+from deltakit.checkpoint.job import prepare
 from deltakit.checkpoint.pump import Progress, silent
+from deltakit.checkpoint.ranks import ALONE, Ranks
 from deltakit.checkpoint.sidecar import Sidecar
 from deltakit.checkpoint.staging import check_apart
-from deltakit.checkpoint.write import plan_checkpoint, write_checkpoint
+from deltakit.checkpoint.together import write_together
+from deltakit.checkpoint.write import plan_checkpoint, write_job
 from deltakit.delta.difference import difference
 from deltakit.delta.expression import Delta, Lineage
 from deltakit.delta.open import local_paths, parse_expression
@@ -40,9 +43,9 @@ class MergeResult:
     warnings: tuple[str, ...] = ()
 
 
-def plan_output(recipe: MergeRecipe, out: Path, *, overwrite: bool = False) -> dict[str, Any]:
+def plan_output(recipe: MergeRecipe | Planned, out: Path, *, overwrite: bool = False) -> dict[str, Any]:
     """What `merge` would do, JSON-able: every tensor with its action, bytes, free disk. Reads no weights."""
-    plan = plan_merge(recipe)
+    plan = recipe if isinstance(recipe, Planned) else plan_merge(recipe)
     _check_apart(plan, out)
     kind, delta = _kind(plan, out), plan.merged
     if kind == "model" or delta is None:
@@ -62,15 +65,24 @@ def plan_output(recipe: MergeRecipe, out: Path, *, overwrite: bool = False) -> d
 
 
 def merge(
-    recipe: MergeRecipe, out: Path, *, overwrite: bool = False, threads: int = 0, progress: Progress = silent
+    recipe: MergeRecipe | Planned,
+    out: Path,
+    *,
+    overwrite: bool = False,
+    threads: int = 0,
+    progress: Progress = silent,
+    crew: Ranks = ALONE,
 ) -> MergeResult:
     """Write the merge to `out`: a folder, or a delta file if it ends in .delta. A killed run, run again, resumes.
 
-    Raises NoEffectError where the result would equal the base, and the errors of planning and writing.
+    Several processes (`crew`) that call this alike write one folder together. Raises NoEffectError where the result
+    would equal the base, and the errors of planning and writing.
     """
-    plan = plan_merge(recipe)
+    plan = recipe if isinstance(recipe, Planned) else plan_merge(recipe)
     _check_apart(plan, out)
     kind = _kind(plan, out)
+    if kind != "model" and crew.world > 1:
+        raise RecipeError("several processes write a model folder only", remedy="write a delta file with one process")
     plan.measure(progress)
     if same := plan.equals():
         raise NoEffectError(
@@ -79,7 +91,7 @@ def merge(
         )
     delta = plan.merged
     if kind == "model" or delta is None:
-        return _write_model(plan, out, overwrite, threads, progress)
+        return _write_model(plan, out, overwrite, threads, progress, crew)
     if kind == "expression":
         return _write_sum(plan, delta, out, overwrite)
     return _write_delta(plan, delta, out, overwrite, threads, progress)
@@ -111,12 +123,17 @@ def _files(plan: Planned) -> Sidecar:
     return plan.sidecar.with_files({"README.md": card.encode()})
 
 
-def _write_model(plan: Planned, out: Path, overwrite: bool, threads: int, progress: Progress) -> MergeResult:
-    written = write_checkpoint(
-        plan.tensors, out, sidecar=_files(plan), manifest=plan.manifest(), overwrite=overwrite,
-        order=plan.order, threads=threads, inputs=plan.checkpoints, progress=progress,
+def _write_model(
+    plan: Planned, out: Path, overwrite: bool, threads: int, progress: Progress, crew: Ranks
+) -> MergeResult:
+    job = prepare(
+        plan.tensors, out, _files(plan), plan.manifest(), order=plan.order, inputs=plan.checkpoints,
         allow_nonfinite=plan.allow_nonfinite,
     )  # fmt: skip
+    if crew.world > 1:
+        written = write_together(job, crew, overwrite=overwrite, threads=threads, progress=progress)
+    else:
+        written = write_job(job, overwrite=overwrite, threads=threads, progress=progress)
     return MergeResult(
         written.path, "model", written.nbytes, plan.notes, plan.removed, written.fingerprint, written.resumed,
         plan.warnings,
