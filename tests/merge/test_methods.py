@@ -12,6 +12,7 @@ import torch
 
 from deltakit import rng
 from deltakit.checkpoint.open import open_checkpoint
+from deltakit.errors import RecipeError
 from deltakit.merge import METHODS
 from deltakit.recipe.parameters import make_checked
 from support.merging import Arrays, draw, family, flat, plan, rounded, store, tune, unflat, values
@@ -31,7 +32,18 @@ def named(models: list[str]) -> list[dict[str, Any]]:
 
 def count(name: str) -> int:
     """How many models a method takes beside a base, here."""
-    return 1 if method(name).reduce.needs == "pair" else 3
+    reduce = method(name).reduce
+    return 1 if reduce.needs in ("pair", "one") else getattr(reduce, "most", 3)
+
+
+def weights(name: str) -> list[float]:
+    """Different ones, where the method takes any."""
+    some = [0.3, 0.9, 1.7][: count(name)]
+    try:
+        method(name).reduce.check(some)
+    except RecipeError:
+        return [1.0] * len(some)
+    return some
 
 
 # ---- laws -----------------------------------------------------------------------------------------------------------
@@ -56,8 +68,8 @@ def test_one_model_at_weight_and_density_one_is_that_model_bit_for_bit(name: str
 
 @pytest.mark.parametrize("name", [n for n in METHODS.names() if method(n).symmetric])
 def test_the_order_of_models_does_not_matter(name: str, tmp_path: Path) -> None:
-    base, models = family(tmp_path, 3)
-    items = [{"model": m, "weight": w} for m, w in zip(models, (0.3, 0.9, 1.7), strict=True)]
+    base, models = family(tmp_path, count(name))
+    items = [{"model": m, "weight": w} for m, w in zip(models, weights(name), strict=True)]
     given = NEEDED.get(name, {})
     made = [whole(plan(name, base, list(order), **given).tensors) for order in itertools.permutations(items)]
     assert all(m == made[0] for m in made)

@@ -95,7 +95,8 @@ def _flow(
         flows.append(through(start, [s for s in member.method.each if not s.idle]))
     weights = tuple(m.weight for m in inputs.members)
     models = tuple(ModelRows(m.delta, base) for m in inputs.members)
-    reduced = method.reduce.over(Group(tuple(flows), weights, base, scale, models, arithmetic))
+    group = Group(tuple(flows), weights, base, scale, models, arithmetic, based=not inputs.stand_in)
+    reduced = method.reduce.over(group)
     return through(reduced, [s for s in method.post if not s.idle])
 
 
@@ -120,7 +121,7 @@ class _Maker:
         if name not in self.inputs.base.specs:
             return Entry(spec, 0, (), added)
         entries = [m.delta.entries[name] for m in self.inputs.members]
-        changed = any(e.parts for e in entries)
+        changed = self.whole or any(e.parts for e in entries)
         make = self._parts if spec.is_float else self._integers
         return Entry(spec, shared, make(name, entries) if changed else (), added)
 

@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import ClassVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from deltakit.delta.terms.base import Float32
-from deltakit.errors import RecipeError
+from deltakit.errors import InputError, RecipeError
 from deltakit.merge.method import Group, Needs
 from deltakit.sparsify.flow import Flow, Pull
 from deltakit.tensors import row_blocks
 
-__all__ = ["PARALLEL", "Arced", "Arcs", "Slerp"]
+__all__ = ["LANES", "PARALLEL", "Arced", "Arcs", "Slerp"]
 
+LANES = 1024
 PARALLEL = 0.9995  # |cosine| above which the arc is as good as straight
 
 
@@ -76,18 +78,37 @@ class Arcs:
 
     def of(self, name: str) -> tuple[float, float]:
         """(f + g - 1, g) of a tensor."""
+        return self.settle(name, lambda: self._products(name))
+
+    def settle(self, name: str, products: Callable[[], NDArray[np.float64]]) -> tuple[float, float]:
+        """(f + g - 1, g) of a tensor; `products` gives the lanes of a * a, a * b and b * b, unless that was done."""
         if name not in self.found:  # two threads at one tensor would find the same
-            self.found[name] = _factors(self._cosine(name), self.t)
+            self.found[name] = _factors(_cosine(name, products()), self.t)
         return self.found[name]
 
-    def _cosine(self, name: str) -> float | None:
-        """The cosine between the two models' tensors, in float64; None where one of them is zero."""
-        aa, ab, bb = 0.0, 0.0, 0.0
+    def _products(self, name: str) -> NDArray[np.float64]:
+        total = np.zeros((3, LANES))
         for lo, hi in row_blocks(self.flow.specs[name]):
-            a = self.base(name, lo, hi).astype(np.float64)
-            b = a + self.flow.pull(name, lo, hi)
-            aa, ab, bb = aa + float((a * a).sum()), ab + float((a * b).sum()), bb + float((b * b).sum())
-        return ab / math.sqrt(aa * bb) if aa > 0 and bb > 0 else None
+            a = self.base(name, lo, hi).astype(np.float64).ravel()
+            b = a + self.flow.pull(name, lo, hi).ravel()
+            total += [_lanes(a * a), _lanes(a * b), _lanes(b * b)]
+        return total
+
+
+def _lanes(products: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Element i of a range goes to sum i % LANES, in order: an order of summing that vector units can keep to."""
+    padded = np.zeros((-(-products.size // LANES), LANES))
+    padded.ravel()[: products.size] = products
+    found: NDArray[np.float64] = np.add.reduce(padded, axis=0)
+    return found
+
+
+def _cosine(name: str, products: NDArray[np.float64]) -> float | None:
+    """The cosine between the two models' tensors, in float64; None where one of them is zero."""
+    aa, ab, bb = (float(lanes.sum()) for lanes in products)
+    if not math.isfinite(aa + bb):
+        raise InputError(f"tensor {name!r}: the models hold values that are not finite", remedy="check the models")
+    return ab / math.sqrt(aa * bb) if aa > 0 and bb > 0 else None
 
 
 def _factors(cosine: float | None, t: float) -> tuple[float, float]:

@@ -1,0 +1,13 @@
+"""The Karcher mean of models on the sphere (arXiv 2603.04972)."""
+
+from __future__ import annotations
+
+from deltakit.merge.method import Method
+from deltakit.merge.reduce.karcher import Karcher
+
+__all__ = ["karcher"]
+
+
+def karcher(iterations: int = 10, tolerance: float = 1e-5) -> Method:
+    """The mean of the models' directions on the sphere, tensor by tensor, at the mean of their lengths (2603.04972)."""
+    return Method(Karcher(iterations, tolerance))
