@@ -9,7 +9,10 @@ __all__ = ["TRANSFORMS"]
 TRANSFORMS = Registry(
     "primitive",
     {
+        "breadcrumbs": "deltakit.sparsify.breadcrumbs:Breadcrumbs",
         "drop": "deltakit.sparsify.drop:Drop",
+        "magprune": "deltakit.sparsify.magprune:MagPrune",
+        "topk": "deltakit.sparsify.topk:TopK",
         "trim": "deltakit.sparsify.trim:Trim",
     },
     group="deltakit.primitives",

@@ -32,6 +32,7 @@ class Flow:
     seed: int
     measures: tuple[Callable[[Progress], None], ...] = ()
     drawn: Callable[[str], tuple[int, ...]] = lambda name: ()  # keys of the masks that a tensor was dropped with
+    calibrator: Any = None  # for primitives that look at text: `deltakit.merge.calibration.Calibrator`
 
     def site(self, name: str, lo: int) -> Site:
         """Where rows from `lo` of a tensor lie."""
@@ -90,6 +91,7 @@ def _noted(note: Any, name: str) -> Iterator[int]:
     """The masks that a delta's notes tell of: behind other steps a mask is stored as a bitmap, without its key."""
     while isinstance(note, Mapping) and isinstance(made := note.get("sparsify"), Mapping):
         seed, model = made.get("seed"), made.get("model")
-        if "drop(" in str(made.get("each")) and isinstance(seed, int) and isinstance(model, str):
+        random = any(f"{step}(" in str(made.get("each")) for step in ("drop", "magprune"))
+        if random and isinstance(seed, int) and isinstance(model, str):
             yield rng.key(seed, model, name)
         note = made.get("of")

@@ -9,6 +9,7 @@ from deltakit.recipe.parameters import parse_checked
 from deltakit.sparsify import TRANSFORMS
 from deltakit.sparsify.drop import Drop
 from deltakit.sparsify.flow import Transform
+from deltakit.sparsify.magprune import MagPrune
 
 __all__ = ["check_drops", "parse_pipeline", "spell_pipeline"]
 
@@ -25,7 +26,7 @@ def parse_pipeline(text: str) -> tuple[Transform, ...]:
 
 def check_drops(steps: Sequence[Transform]) -> None:
     """At most one step may draw the seeded mask."""
-    if sum(isinstance(s, Drop) for s in steps) > 1:
+    if sum(isinstance(s, Drop | MagPrune) for s in steps) > 1:
         raise RecipeError(
             "two drops in one pipeline would draw the same mask", remedy="multiply their densities into one"
         )
