@@ -13,13 +13,15 @@ from deltakit.delta.terms.ref import Ref
 from deltakit.delta.terms.sparse import Sparse
 from deltakit.errors import MismatchError
 from deltakit.merge.arithmetic import FLOAT32, Arithmetic
+from deltakit.merge.fused import Fused
 from deltakit.merge.inputs import Inputs, Member
 from deltakit.merge.method import Group, Method
 from deltakit.merge.pulls import BaseRows, ModelBits, ModelRows, Rounded, TermRows
+from deltakit.merge.select import measured
 from deltakit.merge.vocabulary import Layout
 from deltakit.sparsify.flow import Flow, Pull, flow_of, through
 from deltakit.sparsify.pulled import Pulled
-from deltakit.tensors import Mapped, TensorMap, TensorSpec, cast, row_blocks
+from deltakit.tensors import Mapped, TensorMap, TensorSpec, row_blocks
 
 __all__ = ["Merged", "changes", "merge_deltas"]
 
@@ -43,8 +45,7 @@ class Merged:
     @property
     def tensors(self) -> TensorMap:
         """The merged model. With a dtype of its own it is computed in float32 and rounded once."""
-        applied = Applied(self.base, self.delta)
-        return cast(applied, self.dtype) if self.dtype else applied
+        return Fused(Applied(self.base, self.delta), self.dtype)
 
 
 def merge_deltas(
@@ -72,7 +73,8 @@ def merge_deltas(
     delta = Delta(
         Entries(specs, maker.entry), (), lineage, layout.keeper.delta.sidecar if layout.keeper else inputs.sidecar
     )
-    return Merged(inputs, delta, coefficients, flow.measures if flow else (), dtype)
+    measures = measured(inputs.base, flow.measures) if flow else ()
+    return Merged(inputs, delta, coefficients, measures, dtype)
 
 
 def _wide(spec: TensorSpec) -> TensorSpec:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import ClassVar
 
@@ -75,13 +76,21 @@ class Thresholds:
 
     def of(self, name: str, progress: Progress = silent) -> np.float32:
         """The threshold that holds for a tensor."""
+        return self.settle(name, lambda: self.find(self.names(name), progress))
+
+    def names(self, name: str) -> list[str]:
+        """The tensors that share a threshold with one."""
+        return list(self.flow.specs) if self.whole else [name]
+
+    def settle(self, name: str, find: Callable[[], np.float32]) -> np.float32:
+        """The threshold that holds for a tensor; `find` measures it over `names(name)` unless that was done before."""
         if not self.whole:
             if name not in self.found:  # two threads at one tensor would find the same
-                self.found[name] = self._find([name], progress)
+                self.found[name] = find()
             return self.found[name]
         with self.lock:
             if "" not in self.found:
-                self.found[""] = self._find(list(self.flow.specs), progress)
+                self.found[""] = find()
             return self.found[""]
 
     def measure(self, progress: Progress) -> None:
@@ -89,7 +98,8 @@ class Thresholds:
         if self.whole and self.flow.specs:
             self.of("", progress)
 
-    def _find(self, names: list[str], progress: Progress) -> np.float32:
+    def find(self, names: list[str], progress: Progress) -> np.float32:
+        """Measure the threshold of some tensors together, by the numpy form."""
         specs = self.flow.specs
         ranges = [(name, lo, hi) for name in names for lo, hi in row_blocks(specs[name])]
         count = sum(specs[n].numel for n in names)

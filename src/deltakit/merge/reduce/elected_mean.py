@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from typing import ClassVar
@@ -17,7 +17,7 @@ from deltakit.merge.method import Group, Needs
 from deltakit.sparsify.flow import Flow
 from deltakit.tensors import row_blocks
 
-__all__ = ["Elected", "ElectedMean", "Majority"]
+__all__ = ["Elected", "ElectedMean", "Majority", "not_finite"]
 
 
 @dataclass(frozen=True)
@@ -76,8 +76,13 @@ def _sum(deltas: Sequence[Float32], name: str) -> Float32:
         for delta in deltas[1:]:
             total += delta
     if not np.isfinite(total).all():
-        raise InputError(f"tensor {name!r}: the deltas hold values that are not finite", remedy="check the models")
+        raise not_finite(name)
     return total
+
+
+def not_finite(name: str) -> InputError:
+    """What an election cannot go on with."""
+    return InputError(f"tensor {name!r}: the deltas hold values that are not finite", remedy="check the models")
 
 
 def _mean(
@@ -102,17 +107,21 @@ class Majority:
 
     def of(self, progress: Progress = silent) -> int:
         """-1, 0 or 1."""
+        return self.settle(lambda: self.count(progress))
+
+    def settle(self, count: Callable[[], int]) -> int:
+        """-1, 0 or 1; `count` finds how many more elements elect plus than minus, unless that was done before."""
         with self.lock:
             if self.found is None:
-                self.found = int(np.sign(self._count(progress)))
+                self.found = int(np.sign(count()))
             return self.found
 
     def measure(self, progress: Progress) -> None:
         """Count ahead."""
         self.of(progress)
 
-    def _count(self, progress: Progress) -> int:
-        """How many more elements elect plus than minus."""
+    def count(self, progress: Progress) -> int:
+        """How many more elements elect plus than minus, by the numpy form."""
         specs, votes = self.flows[0].specs, 0
         ranges = [(name, lo, hi) for name, spec in specs.items() for lo, hi in row_blocks(spec)]
         progress.start("majority sign", sum(s.numel for s in specs.values()), "elements")

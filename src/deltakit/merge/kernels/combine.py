@@ -1,0 +1,65 @@
+"""The one pass of an elementwise merge: bytes of the base and the models in, bytes of the merged model out."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from deltakit.merge.kernels.codes import encode
+from deltakit.merge.kernels.compiled import compiled
+from deltakit.merge.kernels.steps import BLOCK, deltas_of, elect, finite, plain_sum, scratch, step, weigh
+
+__all__ = ["ELECT", "SUM", "combine", "count_votes"]
+
+SUM, ELECT = 0, 1  # reducers
+
+
+@compiled
+def combine(out, kind, count, start, program, reducer, weights, numbers, after, whole):
+    """Merge `count` elements into the address `out` as elements of `kind`. `numbers` = (the base's coefficient, scale,
+    sign of ties); `after` holds the steps behind the reducer; `whole` leaves the base out. False where the election
+    meets what is not finite."""
+    members = weights.size
+    room, words = scratch(members)
+    rest, scale, tie = numbers
+    codes, keys, limits, values = after
+    for at in range(0, count, BLOCK):
+        size = min(BLOCK, count - at)
+        base, total = room[members][:size], room[members + 1][:size]
+        deltas_of(room, members, size, words, at, start, program)
+        if reducer == SUM:
+            weigh(total, room, weights)
+            if rest != np.float32(0):
+                for i in range(size):
+                    total[i] = total[i] + base[i] * rest
+        elif not elect(total, room[members + 2][:size], room[members + 3][:size], room, weights, tie, scale):
+            return False
+        for k in range(codes.size):
+            step(total, codes[k], words, start + at, keys[k], limits[k], values[k])
+        if not whole:
+            for i in range(size):
+                total[i] = base[i] + total[i] if total[i] != np.float32(0) else base[i]
+        encode(total, out, at, kind)
+    return True
+
+
+@compiled
+def count_votes(count, start, members, program):
+    """How many more of `count` elements have a positive than a negative sum of deltas; whether all sums are finite."""
+    room, words = scratch(members)
+    votes, sound = 0, True
+    for at in range(0, count, BLOCK):
+        size = min(BLOCK, count - at)
+        total = room[members + 1][:size]
+        deltas_of(room, members, size, words, at, start, program)
+        plain_sum(total, room, members)
+        votes += _sign_sum(total)
+        sound &= finite(total)
+    return votes, sound
+
+
+@compiled
+def _sign_sum(total):
+    found = np.int32(0)
+    for i in range(total.size):
+        found += np.int32(total[i] > np.float32(0)) - np.int32(total[i] < np.float32(0))
+    return found
