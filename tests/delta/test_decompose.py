@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from deltakit.delta.decompose import polar, svd
+from deltakit.delta.decompose import polar, product, svd
 
 
 def matrix(rows, columns, spectrum, seed=0, size=1.0):
@@ -112,3 +112,15 @@ def test_columns_that_depend_on_each_other_share_a_direction():
     assert torch.allclose(polar(torch.cat([one, one], dim=1)), torch.cat([one, one], dim=1) / 2**0.5, atol=1e-7)
     assert polar(torch.zeros((5, 0), dtype=torch.float64)).shape == (5, 0)
     assert not polar(torch.zeros((5, 2), dtype=torch.float64)).any()
+
+
+@pytest.mark.parametrize("rank", [2, 5, 9])
+def test_a_product_is_decomposed_from_its_factors(rank):
+    generator = torch.Generator().manual_seed(0)
+    left, right = (torch.randn(n, 5, generator=generator) for n in (40, 30))
+    u, s, v = product(left, right, rank)
+    best_u, best_s, best_v = torch.linalg.svd(left.double() @ right.T.double(), full_matrices=False)
+    kept = min(rank, 5)
+    assert u.shape == (40, kept)
+    want = best_u[:, :kept] * best_s[:kept] @ best_v[:kept]
+    assert torch.allclose(u * s @ v.T, want, atol=1e-9 * float(best_s[0]))

@@ -18,7 +18,7 @@ from deltakit.delta.threads import one_thread
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["NOISE", "polar", "svd", "triplets"]
+__all__ = ["NOISE", "polar", "product", "svd", "triplets"]
 
 Float32 = NDArray[np.float32]
 NOISE = 2.0**-21
@@ -110,3 +110,13 @@ def _orthonormal(u: torch.Tensor) -> torch.Tensor:
     factor = torch.linalg.cholesky(u.T @ u, upper=True)
     made: torch.Tensor = torch.linalg.solve_triangular(factor, u, upper=True, left=False)
     return made
+
+
+def product(left: torch.Tensor, right: torch.Tensor, rank: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """`triplets` of left @ rightᵀ, from its factors (rows, r) and (columns, r) alone: their QR, and the SVD of a small
+    matrix. Call it within `one_thread`."""
+    import torch
+
+    (first, upper), (second, lower) = (torch.linalg.qr(side.double()) for side in (left, right))
+    u, s, v = triplets(upper @ lower.T, rank)
+    return first @ u, s, second @ v
