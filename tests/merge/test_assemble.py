@@ -1,4 +1,4 @@
-"""A blueprint becomes one lazy model: slices, layers with weights of their own, a dtype for the arithmetic and the result."""
+"""A blueprint becomes one lazy model: slices, layers with weights of their own, dtypes of arithmetic and result."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def layer(i: int) -> str:
 def made(sources: dict[str, Source], pieces: dict[str, Piece], **more: Any) -> Any:
     more = {"base": "base", "dialect": "paper", **more}
     blueprint = Blueprint({n: s.text for n, s in sources.items()}, pieces, "base", **more)
-    return assemble(blueprint, sources, sources["base"].sidecar, {"merge_method": "test"})
+    return assemble(blueprint, sources, {"merge_method": "test"})
 
 
 def copy(model: str, name: str) -> Piece:

@@ -42,8 +42,8 @@ def test_a_recipe_can_be_a_model_of_an_expression_and_of_a_recipe(written, tmp_p
 
 
 def test_a_bad_recipe_says_so(tmp_path):
-    (tmp_path / "r.yaml").write_text("merge_method: ties\n")
-    with pytest.raises(RecipeError, match="mergekit"):
+    (tmp_path / "r.yaml").write_text("method: ties\n")
+    with pytest.raises(RecipeError, match="deltakit: 1"):
         open_model(str(tmp_path / "r.yaml"))
 
 

@@ -12,12 +12,11 @@ from deltakit_cli.options import dry_run_option, example, format_option, output_
 from deltakit_cli.output import console, emit, table
 from deltakit_cli.progress import progress
 
-_ALLOWANCES = ("allow_unrelated", "allow_config_drift", "allow_nonfinite", "strict")
-
 
 @click.command(
     epilog=example(
         "deltakit merge recipes/merge/task_arithmetic.yaml -o merged\n"
+        "deltakit merge mergekit_config.yml -o merged\n"
         "deltakit merge --base models/base --model models/math:0.6 --model models/chat:0.4 -o merged\n"
         "deltakit merge --base models/base --model math=models/math:0.5 --model chat=models/chat:0.5 "
         "--method dare_ties --density 0.2 -o merged"
@@ -34,11 +33,13 @@ _ALLOWANCES = ("allow_unrelated", "allow_config_drift", "allow_nonfinite", "stri
 @click.option("--t", type=float, help="Place between the two models of slerp.")
 @click.option("--seed", type=int, help="Keys random masks.  [default: 42]")
 @click.option("--vocabulary", help="Rows the base lacks: `base` drops them, a model's name keeps that model's.")
+@click.option("--heads", help="Merge only the body; keep the heads of `base`, of a model by its name, or `drop` all.")
 @click.option("--dtype", help="Of the result.  [default: the models' own]")
 @click.option("--allow-unrelated", is_flag=True, help="Merge models that were trained apart.")
 @click.option("--allow-config-drift", is_flag=True, help="Merge models that are run with different settings.")
 @click.option("--allow-nonfinite", is_flag=True, help="Read and write NaN and infinite weights; the manifest says so.")
 @click.option("--strict", is_flag=True, help="A model far from its base is an error, not a warning.")
+@click.option("--dialect", help="Arithmetic: paper, or mergekit.  [default: mergekit for its configs, else paper]")
 @set_option
 @dry_run_option
 @overwrite_option
@@ -48,6 +49,7 @@ def command(
     output: Path,
     models: Sequence[str],
     overrides: Sequence[str],
+    dialect: str | None,
     dry_run: bool,
     overwrite: bool,
     fmt: str,
@@ -55,22 +57,17 @@ def command(
 ) -> None:
     """Merge models into one.
 
-    RECIPE is a YAML file; without one the merge is described by --base and --model. Both give the same result. A linear
-    merge written to a .delta file is an expression of a few kilobytes over the models named.
+    RECIPE is a YAML file: a recipe, or a mergekit config as it is. Without one the merge is described by --base and
+    --model, with the same result. A linear merge written to a .delta file is an expression of a few kilobytes.
     """
     from deltakit.checkpoint.ranks import ranks
-    from deltakit.merge.quick import read_merge
+    from deltakit.merge.request import plan_request
     from deltakit.merge.write import merge, plan_output
 
-    allowed = [key for key in _ALLOWANCES if options.pop(key)]
-    given = {key: value for key, value in options.items() if value is not None}
+    given = {key: value for key, value in options.items() if value is not None and value is not False}
     if "scale" in given:
         given["lambda"] = given.pop("scale")
-    if recipe is None:
-        given |= dict.fromkeys(allowed, True)
-    else:
-        overrides = [*overrides, *(f"{key}=true" for key in allowed)]
-    made = read_merge(recipe, models, given, overrides)
+    made = plan_request(recipe, models, given, overrides, dialect)
     if dry_run:
         emit(plan_output(made, output, overwrite=overwrite), _plan, fmt)
         return

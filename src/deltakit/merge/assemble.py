@@ -11,9 +11,11 @@ from deltakit.checkpoint.open import Checkpoint
 from deltakit.checkpoint.pump import Progress
 from deltakit.checkpoint.sidecar import Sidecar
 from deltakit.manifest import describe_input, make_manifest
+from deltakit.merge.allowances import Allowances
 from deltakit.merge.arithmetic import Arithmetic
 from deltakit.merge.block import Block, blocks_of
 from deltakit.merge.blueprint import Blueprint
+from deltakit.merge.kin import check_kin
 from deltakit.merge.merged import Merged, merge_deltas
 from deltakit.merge.plan import with_dtype
 from deltakit.merge.planned import Planned
@@ -65,6 +67,9 @@ class Assembly(Planned):
     sidecar: Sidecar
     removed: tuple[str, ...]
     document: Mapping[str, Any]
+    allow: Allowances
+    doubts: tuple[str, ...]
+    said: tuple[str, ...] = ()
 
     @property
     def method(self) -> str:
@@ -91,8 +96,16 @@ class Assembly(Planned):
         return tuple(sorted(place, key=lambda n: (place[n], n)))
 
     @property
+    def warnings(self) -> tuple[str, ...]:
+        return self.doubts
+
+    @property
+    def allow_nonfinite(self) -> bool:
+        return self.allow.nonfinite
+
+    @property
     def notes(self) -> tuple[str, ...]:
-        return tuple(dict.fromkeys((*self.blueprint.notes, *(n for m in self.made for n in m.notes))))
+        return tuple(dict.fromkeys((*self.blueprint.notes, *self.said, *(n for m in self.made for n in m.notes))))
 
     @property
     def checkpoints(self) -> tuple[Checkpoint, ...]:
@@ -135,17 +148,19 @@ class Assembly(Planned):
 
 
 def assemble(
-    blueprint: Blueprint, sources: Mapping[str, Source], sidecar: Sidecar, document: Mapping[str, Any]
+    blueprint: Blueprint, sources: Mapping[str, Source], document: Mapping[str, Any], allow: Allowances | None = None
 ) -> Assembly:
-    """The merge of a blueprint, settled; only headers are read. `sources` are the models by label, seen through their
-    final views; `sidecar` the files of the result. Raises MismatchError and RecipeError."""
+    """The merge of a blueprint, settled; only headers and some MB of samples are read. `sources` are the opened models
+    by label, `document` the recipe as it was read. Raises MismatchError and RecipeError."""
+    allow = allow or Allowances()
+    doubts = check_kin(blueprint, sources, allow)
     seen = _in_dtype(blueprint, sources)
     made = tuple(_merge(blueprint, block) for block in blocks_of(blueprint, seen))
-    cleaned, removed = sidecar.with_config(**blueprint.config).cleaned()
+    cleaned, removed = sources[blueprint.donor].sidecar.with_config(**blueprint.config).cleaned()
     specs = {n: s for m in made for n, s in m.merged.tensors.specs.items()}
     if blueprint.out_dtype:
         specs = {n: TensorSpec(s.shape, blueprint.out_dtype) if s.is_float else s for n, s in specs.items()}
-    return Assembly(blueprint, sources, made, with_dtype(cleaned, specs), removed, document)
+    return Assembly(blueprint, sources, made, with_dtype(cleaned, specs), removed, document, allow, doubts)
 
 
 def _in_dtype(blueprint: Blueprint, sources: Mapping[str, Source]) -> Mapping[str, Source]:

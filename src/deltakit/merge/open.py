@@ -5,19 +5,16 @@ from __future__ import annotations
 from pathlib import Path
 
 from deltakit.delta.open import Model
-from deltakit.merge.plan import plan_merge
-from deltakit.merge.recipe import merge_recipe
-from deltakit.recipe import load_recipe
+from deltakit.merge.request import plan_file, request_models
 
 __all__ = ["open_recipe", "recipe_models"]
 
 
 def open_recipe(path: Path) -> Model:
     """The merged model as a lazy view: nothing is written, everything is computed while it is read."""
-    return plan_merge(load_recipe(path, merge_recipe())).model(str(path))
+    return plan_file(path).model(str(path))
 
 
 def recipe_models(path: Path) -> tuple[str, ...]:
-    """Every MODEL string that a recipe names, its base first."""
-    recipe = load_recipe(path, merge_recipe())
-    return (*([recipe.base] if recipe.base else []), *(item.model for item in recipe.models))
+    """Every MODEL string that a recipe or a mergekit config names, its base first."""
+    return request_models(path)

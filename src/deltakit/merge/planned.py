@@ -9,6 +9,8 @@ from typing import Any
 from deltakit.checkpoint.open import Checkpoint
 from deltakit.checkpoint.pump import Progress, silent
 from deltakit.checkpoint.sidecar import Sidecar
+from deltakit.delta.open import Model
+from deltakit.merge.lora import Rank
 from deltakit.merge.merged import Merged
 from deltakit.tensors import TensorMap, TensorSpec
 
@@ -69,6 +71,15 @@ class Planned(ABC):
     @property
     def merged(self) -> Merged | None:
         """The one lazy delta over a named base, where the merge is one; it can be written as a delta file."""
+        return None
+
+    def model(self, source: str) -> Model:
+        """The merged model as what a MODEL string names."""
+        return Model(self.tensors, self.sidecar, source)
+
+    @property
+    def lora(self) -> Rank | None:
+        """Where the result is to be an adapter: its rank, else None."""
         return None
 
     @abstractmethod

@@ -1,0 +1,60 @@
+"""A config becomes a lazy merge; stages are read range by range and written nowhere."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from deltakit.merge.allowances import Allowances
+from deltakit.merge.mergekit.planning import config_models, plan_config
+from support.merging import Arrays, draw, store, tune, values
+
+SHAPES = {f"model.layers.{i}.up.weight": (6, 5) for i in range(4)} | {"model.norm.weight": (5,)}
+
+
+@pytest.fixture
+def arrays(tmp_path: Path) -> dict[str, Arrays]:
+    base = draw(0, "F32", SHAPES)
+    made = {"base": base, "a": tune(base, 1), "b": tune(base, 2)}
+    for name, model in made.items():
+        store(tmp_path / name, model)
+        (tmp_path / name / "config.json").write_text('{"model_type": "toy", "num_hidden_layers": 4}')
+    return made
+
+
+def config(folder: Path, text: str) -> Path:
+    path = folder / "config.yml"
+    path.write_text(text.replace("@", f"{folder}/"))
+    return path
+
+
+def test_stages_are_lazy_models_of_later_ones(tmp_path: Path, arrays: dict[str, Arrays]) -> None:
+    text = (
+        "name: first\nmerge_method: task_arithmetic\nbase_model: @base\n"
+        "models:\n- {model: @a, parameters: {weight: 0.5}}\n---\n"
+        "merge_method: task_arithmetic\nbase_model: @base\n"
+        "models:\n- {model: first, parameters: {weight: 0.5}}\n- {model: @b, parameters: {weight: 1.0}}\n"
+    )
+    path = config(tmp_path, text)
+    plan = plan_config(path, dialect="paper")
+    assert config_models(path) == tuple(f"{tmp_path}/{n}" for n in ("base", "a", "b"))
+    found = values(plan.tensors)
+    for name, base in arrays["base"].items():
+        want = base + 0.25 * (arrays["a"][name] - base) + (arrays["b"][name] - base)
+        assert np.allclose(found[name], want, atol=1e-5)
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["a", "b", "base", "config.yml"]
+    assert {c.source for c in plan.checkpoints} == set(config_models(path))
+
+
+def test_slices_set_the_number_of_layers(tmp_path: Path, arrays: dict[str, Arrays]) -> None:
+    text = (
+        "merge_method: linear\nparameters: {weight: 1}\nslices:\n"
+        "- sources: [{model: @a, layer_range: [0, 3]}]\n- sources: [{model: @b, layer_range: [2, 4]}]\n"
+    )
+    plan = plan_config(config(tmp_path, text), dialect="paper", allow=Allowances())
+    assert plan.sidecar.config["num_hidden_layers"] == 5
+    found = values(plan.tensors)
+    assert np.array_equal(found["model.layers.3.up.weight"], arrays["b"]["model.layers.2.up.weight"])
+    assert np.array_equal(found["model.norm.weight"], arrays["b"]["model.norm.weight"])
