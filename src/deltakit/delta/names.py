@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 
 from deltakit.errors import MismatchError
 
-__all__ = ["PREFIXES", "meet"]
+__all__ = ["PREFIXES", "align", "meet"]
 
 # Wrappers that save the same tensors under longer or shorter names.
 PREFIXES = ("", "model.", "transformer.", "language_model.", "model.language_model.", "base_model.")
@@ -29,3 +30,34 @@ def meet(modules: Iterable[str], names: Iterable[str]) -> Mapping[str, str]:
         remedy="name the base that the adapter was trained on",
         details=lost[:20] + ([f"... and {len(lost) - 20} more"] if len(lost) > 20 else []),
     )
+
+
+def align(names: Iterable[str], known: Iterable[str]) -> Mapping[str, str]:
+    """Tensor name -> the name that `known` has for it, or itself: one prefix is exchanged for another throughout where
+    more of the names meet that way than as they are, and most of either side do.
+
+    Prefixes are PREFIXES and what the names themselves begin with ("bert.", "roberta."). A model body saved alone meets
+    the same body within a larger model, a language model the one within a model of several towers.
+    """
+    ours, theirs = sorted(names), set(known)
+    best, most = {n: n for n in ours}, sum(n in theirs for n in ours)
+    fewest = min(len(ours), len(theirs))
+    if most == fewest:
+        return best
+    for take in _beginnings(ours):
+        for give in _beginnings(theirs):
+            found = {n: give + n.removeprefix(take) if n.startswith(take) else n for n in ours}
+            if not take:  # heads beside a body stay beside it
+                found = {n: new if new in theirs else n for n, new in found.items()}
+            hits = sum(n in theirs for n in found.values())
+            if hits > most and 2 * hits >= fewest and len(set(found.values())) == len(found):
+                best, most = found, hits
+    return best
+
+
+def _beginnings(names: Iterable[str]) -> list[str]:
+    """The prefixes that some of the names begin with, the empty one first."""
+    names = list(names)
+    counts = Counter(p for n in names for p in (n.split(".", 1)[0], ".".join(n.split(".", 2)[:2])) if p != n)
+    often = sorted(f"{p}." for p, count in counts.items() if 2 * count >= len(names))
+    return [p for p in dict.fromkeys((*PREFIXES, *often)) if any(n.startswith(p) for n in names)]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import TypeAlias
@@ -16,10 +16,13 @@ from deltakit.delta.adapter import adapter_delta, is_adapter, open_adapter
 from deltakit.delta.container import is_delta
 from deltakit.delta.difference import difference
 from deltakit.delta.expression import Delta, Entries, Entry, Lineage
-from deltakit.delta.open import open_as_delta, open_model
+from deltakit.delta.names import align
+from deltakit.delta.open import Model, open_as_delta, open_model
 from deltakit.errors import MismatchError, RecipeError
+from deltakit.merge.heads import OFFER, Bearer, Heads, plan_heads
 from deltakit.merge.method import Method
 from deltakit.merge.recipe import MergeRecipe, ModelItem, methods_of
+from deltakit.merge.source import View
 from deltakit.tensors import TensorMap
 
 Opened: TypeAlias = tuple[Delta, tuple[Checkpoint, ...]]
@@ -51,6 +54,8 @@ class Inputs:
     members: tuple[Member, ...]
     stand_in: str = ""  # the model that stands in for a base that the recipe leaves out
     alone: bool = False  # the recipe names one model
+    heads: Heads | None = None  # where only a body is merged: whose heads stay
+    met: tuple[str, ...] = ()  # a line for each model whose names differ from the base's by a prefix
 
     @property
     def checkpoints(self) -> tuple[Checkpoint, ...]:
@@ -62,7 +67,7 @@ class Inputs:
     def notes(self) -> tuple[str, ...]:
         """What is not read as it is stored."""
         found = [c.said for c in self.checkpoints if isinstance(c, Dequantised)]
-        return tuple(dict.fromkeys(found))
+        return (*dict.fromkeys(found), *self.met, *(self.heads.lines if self.heads else ()))
 
 
 def open_inputs(recipe: MergeRecipe) -> Inputs:
@@ -74,13 +79,25 @@ def open_inputs(recipe: MergeRecipe) -> Inputs:
     methods = _checked(recipe)
     if recipe.base is not None:
         base = open_floats(recipe.base)
-        opened = _open_each(recipe.models, [partial(_delta, item.model, base) for item in recipe.models])
-        return _inputs(recipe, methods, base, recipe.base, base.sidecar, opened)
-    models = [open_model(item.model, dequantise=True) for item in recipe.models]
-    maps = [model.tensors for model in models]
-    pivot = models[0 if methods[0].reduce.needs == "pair" else _pivot(recipe.models, maps)]
-    opened = _open_each(recipe.models, [partial(_over, pivot.tensors, tensors) for tensors in maps])
-    return _inputs(recipe, methods, pivot.tensors, pivot.source, pivot.sidecar, opened)
+        models = [_model(item.model) for item in recipe.models]
+        return _open_over(recipe, methods, Model(base, base.sidecar, recipe.base), models)
+    found = [open_model(item.model, dequantise=True) for item in recipe.models]
+    pivot = 0 if methods[0].reduce.needs == "pair" else _pivot(recipe.models, [m.tensors for m in found])
+    return _open_over(recipe, methods, found[pivot], found)
+
+
+def _open_over(recipe: MergeRecipe, methods: Sequence[Method], base: Model, models: Sequence[Model | None]) -> Inputs:
+    """Every model over the base, or over the model that stands in for it; names that differ by a prefix meet."""
+    bearers = [_bearer(i, m, base.tensors) for i, m in zip(recipe.models, models, strict=True)]
+    worn = [b for b in bearers if b is not None]
+    heads = plan_heads(recipe.heads, base.tensors, worn, named_base=recipe.base is not None) if recipe.heads else None
+    known = fingerprint(base.tensors)
+    openers = [
+        partial(_over, i.model, base.tensors, known, b, heads) for i, b in zip(recipe.models, bearers, strict=True)
+    ]
+    opened = _open_each(recipe.models, openers)
+    met = tuple(line for b in worn if (line := _met(b)))
+    return _inputs(recipe, methods, base, known, opened, heads, met)
 
 
 def _checked(recipe: MergeRecipe) -> tuple[Method, ...]:
@@ -128,30 +145,61 @@ def _open_each(items: Sequence[ModelItem], openers: Sequence[Callable[[], Opened
             problems += [f"{item.name or item.model}: {d}" for d in wrong.details or (wrong.message,)]
     if problems:
         raise MismatchError(
-            f"the models do not fit together: {len(problems)} problem(s)", remedy=remedy, details=problems
+            f"the models do not fit together: {len(problems)} problem(s)", remedy=f"{remedy}; {OFFER}", details=problems
         )
     return found
 
 
-def _delta(text: str, base: Checkpoint) -> Opened:
-    """A model over the base; an expression or a recipe counts as the model it describes."""
+def _model(text: str) -> Model | None:
+    """A model; None for what is a delta by itself."""
     path = Path(text)
-    if is_delta(path):
-        return open_as_delta(text, base, dequantise=True), ()
-    if path.is_dir() and is_adapter(path):
-        adapter = open_adapter(path)
-        return adapter_delta(adapter, base), (adapter.weights,)
-    return _over(base, open_model(text, dequantise=True).tensors)
+    if is_delta(path) or (path.is_dir() and is_adapter(path)):
+        return None
+    return open_model(text, dequantise=True)
 
 
-def _over(base: TensorMap, tuned: TensorMap) -> Opened:
+def _bearer(item: ModelItem, model: Model | None, base: TensorMap) -> Bearer | None:
+    if model is None:
+        return None
+    names = align(model.tensors.specs, base.specs)
+    return Bearer(item.name or item.model, model.tensors, names, model.sidecar)
+
+
+def _met(bearer: Bearer) -> str:
+    """What was done to the names of a model."""
+    changed = next(((old, new) for old, new in bearer.names.items() if old != new), None)
+    return f"{bearer.label}: {changed[0]} is read as {changed[1]}, and so on throughout" if changed else ""
+
+
+def _over(text: str, base: TensorMap, known: str, bearer: Bearer | None, heads: Heads | None) -> Opened:
     """A model over the base, or over the one that stands in for it; over itself it is no change at all."""
-    reads = (tuned,) if isinstance(tuned, Checkpoint) else ()
-    if tuned is not base:
-        return difference(base, tuned), reads
-    known = fingerprint(base)
-    entries = Entries(base.specs, lambda n: Entry(base.specs[n], base.specs[n].rows))
-    return Delta(entries, (), Lineage(known, known), getattr(base, "sidecar", Sidecar())), reads
+    if bearer is None:
+        delta, reads = _delta(text, base)
+    else:
+        reads = (bearer.tensors,) if isinstance(bearer.tensors, Checkpoint) else ()
+        delta = _difference(base, known, bearer, heads)
+    return (heads.only_body(delta, base) if heads else delta), reads
+
+
+def _delta(text: str, base: TensorMap) -> Opened:
+    """A stored delta or an adapter over the base."""
+    assert isinstance(base, Checkpoint)
+    if is_delta(Path(text)):
+        return open_as_delta(text, base, dequantise=True), ()
+    adapter = open_adapter(Path(text))
+    return adapter_delta(adapter, base), (adapter.weights,)
+
+
+def _difference(base: TensorMap, known: str, bearer: Bearer, heads: Heads | None) -> Delta:
+    tuned = bearer.tensors
+    if tuned is base:
+        entries = Entries(base.specs, lambda n: Entry(base.specs[n], base.specs[n].rows))
+        return Delta(entries, (), Lineage(known, known), getattr(base, "sidecar", Sidecar()))
+    names = {new: old for old, new in bearer.names.items() if heads is None or new in heads.body}
+    plain = heads is None and all(new == old for new, old in names.items())
+    seen = tuned if plain else View(tuned, names)
+    made = difference(base, seen, lineage=Lineage(known, fingerprint(tuned)))
+    return replace(made, sidecar=getattr(tuned, "sidecar", Sidecar()))
 
 
 def _pivot(items: Sequence[ModelItem], maps: Sequence[TensorMap]) -> int:
@@ -166,10 +214,11 @@ def _pivot(items: Sequence[ModelItem], maps: Sequence[TensorMap]) -> int:
 def _inputs(
     recipe: MergeRecipe,
     methods: Sequence[Method],
-    base: TensorMap,
-    source: str,
-    sidecar: Sidecar,
+    base: Model,
+    known: str,
     opened: Sequence[Opened],
+    heads: Heads | None,
+    met: tuple[str, ...],
 ) -> Inputs:
     named = recipe.base is not None
     members = []
@@ -182,8 +231,9 @@ def _inputs(
     if methods[0].symmetric:
         # the order of expressions, so that a linear merge and "BASE + a*A + b*B" agree in every bit
         members.sort(key=lambda m: (m.delta.lineage.key, m.delta.lineage.tuned, m.key))
-    stand_in = "" if named else next(i.name or i.model for i in recipe.models if i.model == source)
-    return Inputs(base, source, fingerprint(base), sidecar, tuple(members), stand_in, len(recipe.models) == 1)
+    stand_in = "" if named else next(i.name or i.model for i in recipe.models if i.model == base.source)
+    alone = len(recipe.models) == 1
+    return Inputs(base.tensors, base.source, known, base.sidecar, tuple(members), stand_in, alone, heads, met)
 
 
 def _check_keys(members: Sequence[Member]) -> None:

@@ -52,11 +52,12 @@ class Plan(Planned):
 
     @property
     def tensors(self) -> TensorMap:
-        return self.made.tensors
+        heads = self.inputs.heads
+        return heads.result(self.made.tensors, self.made.dtype) if heads else self.made.tensors
 
     @property
     def order(self) -> tuple[str, ...]:
-        return Applied(self.made.base, self.made.delta).order
+        return getattr(self.tensors, "order", None) or Applied(self.made.base, self.made.delta).order
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -76,14 +77,15 @@ class Plan(Planned):
 
     @property
     def merged(self) -> Merged | None:
-        return self.made if self.recipe.base is not None else None
+        whole = self.inputs.heads is None or self.inputs.heads.own
+        return self.made if self.recipe.base is not None and whole else None
 
     def equals(self) -> str:
         return "" if changes(self.made) else self.inputs.base_source
 
     def model(self, source: str) -> Model:
         """The merged model as what a MODEL string names."""
-        base = self.inputs.checkpoints[0] if self.recipe.base is not None and not self.recipe.dtype else None
+        base = self.inputs.checkpoints[0] if self.merged is not None and not self.recipe.dtype else None
         return Model(self.tensors, self.sidecar, source, base, self.made.delta if base is not None else None)
 
     def manifest(self) -> dict[str, Any]:
@@ -98,6 +100,10 @@ class Plan(Planned):
         )
 
     def action(self, name: str, spec: TensorSpec) -> str:
+        heads = self.inputs.heads
+        if heads and heads.keeps(name):
+            return f"kept from {heads.bearer.label if heads.bearer else 'base'}"
+        name = heads.known(name) if heads else name
         keeper = self.layout.keeper.label if self.layout.keeper else ""
         if name not in self.inputs.base.specs:
             return f"kept from {keeper}"
@@ -117,7 +123,8 @@ def plan_merge(recipe: MergeRecipe) -> Plan:
     inputs = open_inputs(recipe)
     layout, doubts = settle(inputs, recipe, dtype)
     merged = merge_deltas(inputs, layout, scale=recipe.scale, seed=recipe.seed, dtype=dtype)
-    sidecar, removed = Applied(merged.base, merged.delta).sidecar.cleaned()
+    files = Applied(merged.base, merged.delta).sidecar
+    sidecar, removed = (inputs.heads.files(files) if inputs.heads else files).cleaned()
     return Plan(recipe, inputs, layout, merged, with_dtype(sidecar, merged.tensors.specs), removed, doubts)
 
 

@@ -40,6 +40,9 @@ class MergeRecipe(Section):
         None, description="Rows the base lacks: `base` drops them, a model's name keeps its."
     )
     dtype: str | None = Field(None, description="Of the result; default: the models' own.")
+    heads: str | None = Field(
+        None, description="Merge only the body, and keep the heads of `base`, of a model by its name, or `drop` all."
+    )
     allow_unrelated: bool = Field(False, description="Merge models that were trained apart.")
     allow_config_drift: bool = Field(False, description="Merge models that are run with different settings.")
     allow_nonfinite: bool = Field(False, description="Read and write NaN and infinite weights.")

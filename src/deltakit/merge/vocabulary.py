@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from deltakit.errors import MismatchError, RecipeError
+from deltakit.merge.heads import OFFER
 from deltakit.merge.inputs import Inputs, Member
 from deltakit.registry import did_you_mean
 from deltakit.tensors import TensorSpec
@@ -104,6 +105,8 @@ def _remedy(problems: Sequence[str], inputs: Inputs) -> str:
         remedies.append(f"set vocabulary: to the one whose rows are kept ({', '.join(labels)}); others' are dropped")
     if any("dtypes differ" in p for p in problems):
         remedies.append("set dtype: (bfloat16, float16 or float32)")
+    if any(": lacks " in p or "fewer rows" in p or "is not in the base" in p for p in problems):
+        remedies.append(OFFER)
     if any(": lacks " in p or "fewer rows" in p for p in problems):
         remedies.append("merge only fine-tunes of one base, with its names and shapes")
     return "; ".join(remedies)
