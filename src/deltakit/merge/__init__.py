@@ -30,6 +30,17 @@ METHODS = Registry(
 )
 
 # What mergekit's configs name, in mergekit's arithmetic; a method whose arithmetic is the paper's is the same one.
-MERGEKIT = Registry("mergekit method", {})
+MERGEKIT = Registry(
+    "mergekit method",
+    {
+        "karcher": "deltakit.merge.methods.karcher:mergekit",
+        "model_stock": "deltakit.merge.methods.model_stock:mergekit",
+        "multislerp": "deltakit.merge.methods.multislerp:mergekit",
+        "nearswap": "deltakit.merge.methods.nearswap:mergekit",
+        "nuslerp": "deltakit.merge.methods.nuslerp:mergekit",
+        "passthrough": "deltakit.merge.methods.passthrough:mergekit",
+        "slerp": "deltakit.merge.methods.slerp:mergekit",
+    },
+)
 
 DIALECTS = {"paper": METHODS, "mergekit": MERGEKIT}

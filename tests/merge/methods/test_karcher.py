@@ -4,8 +4,10 @@ import numpy as np
 import pytest
 
 from deltakit.errors import RecipeError
+from deltakit.merge.methods.karcher import mergekit
 from support.merging import plan, store, values
 from support.spheres import check_against, relatives, unit
+from support.stepwise import drawn, grouped, merged
 
 
 def mean(vectors, weights, iterations=10, tolerance=1e-5):
@@ -57,3 +59,15 @@ def test_what_is_refused(tmp_path):
         plan("karcher", origin, [{"model": where[0], "weight": -1.0}, {"model": where[1], "weight": 3.0}])
     with pytest.raises(RecipeError, match="tolerance"):
         plan("karcher", origin, where, tolerance=0.0)
+
+
+@pytest.mark.parametrize("dtype", ["BF16", "F32"])
+@pytest.mark.parametrize("based", [True, False])
+def test_in_mergekit_all_count_alike_and_so_does_a_base(based, dtype):
+    base, models = drawn(2, dtype)
+    made = merged(mergekit(max_iter=3).reduce, grouped(base, models, dtype, based, (0.1, 5.0)))
+    taken = [*models, *([base] if based else [])]
+    for name, some in made.items():
+        vectors = [m[name].astype(np.float64).ravel() for m in taken]
+        want = mean(vectors, [1 / len(taken)] * len(taken), 3).reshape(some.shape)
+        assert np.allclose(some, want, rtol=2**-20 if dtype == "F32" else 2**-8, atol=1e-6)

@@ -111,7 +111,8 @@ def gram_of(pulls: Sequence[Pull], specs: Mapping[str, TensorSpec], vectors: Vec
     return Statistic(specs, at, vectors)
 
 
-def _square(triangle: Float64, n: int) -> Float64:
+def square_of(triangle: Float64, n: int) -> Float64:
+    """The inner products (N, N, ...) from what `gram_of` gives."""
     made = np.empty((n, n, *triangle.shape[1:]))
     upper = np.triu_indices(n)
     made[upper] = made[upper[::-1]] = triangle
@@ -146,7 +147,7 @@ class Combined:
     def factors(self, name: str, lo: int, hi: int) -> tuple[Float64, Float64]:
         """Those of the deltas, (N, ...), and of what is added of the base, (...); with whole tensors as vectors they
         are the same for all ranges."""
-        found = self.rule(_square(self.gram.of(name, lo, hi), len(self.deltas)))
+        found = self.rule(square_of(self.gram.of(name, lo, hi), len(self.deltas)))
         rest = found.sum(axis=0) - 1.0
         return found, np.where(self.alone | (np.abs(rest) < _NOTHING), 0.0, rest)
 

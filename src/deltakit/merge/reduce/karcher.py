@@ -9,13 +9,14 @@ from typing import ClassVar
 
 import numpy as np
 
+from deltakit.delta.terms.base import Float32
 from deltakit.errors import RecipeError
 from deltakit.merge.method import Group, Needs
-from deltakit.merge.reduce.gram import Float64, combined
+from deltakit.merge.reduce.gram import Float64, combined, gram_of, square_of, sum_of
 from deltakit.merge.reduce.multislerp import lengths_of, shares
 from deltakit.sparsify.flow import Flow
 
-__all__ = ["Karcher", "karcher_mean"]
+__all__ = ["Karcher", "KarcherOfAll", "karcher_mean"]
 
 _STILL = 1e-12  # a mean of unit vectors this short has no direction; an angle this small needs no step
 
@@ -61,6 +62,35 @@ class Karcher:
             return found.reshape(n, *gram.shape[2:])
 
         return combined(group, rule, deltas=False)
+
+
+@dataclass(frozen=True)
+class KarcherOfAll(Karcher):
+    """As mergekit 0.1.5 takes it: all count alike whatever their weights, and a named base is one of them. (There a
+    tensor shorter than the tolerance becomes zero; here it does not. The iteration is not rounded step by step.)"""
+
+    symmetric: ClassVar[bool] = False
+    whole: ClassVar[bool] = True
+
+    def check(self, weights: Sequence[float]) -> None:
+        """Weights have no part in it."""
+
+    def coefficients(self, weights: Sequence[float]) -> tuple[float, ...] | None:
+        """None: a base has a part in it."""
+        return None
+
+    def over(self, group: Group) -> Flow:
+        """The mean model's rows, rounded once."""
+        flow, pulls = group.flows[0], (*group.models, *((group.base,) if group.based else ()))
+        gram, weights = gram_of(pulls, flow.specs), np.full(len(pulls), 1.0 / len(pulls))
+
+        def pull(name: str, lo: int, hi: int) -> Float32:
+            found = square_of(gram.of(name, lo, hi), len(pulls))
+            factors = karcher_mean(found.reshape(found.shape[:2]), weights, self.iterations, self.tolerance)
+            spread = factors.reshape(len(pulls), *found.shape[2:])
+            return group.arithmetic.round(sum_of(pulls, spread, flow.specs[name], name, lo, hi))
+
+        return Flow(flow.specs, pull, "", 0, tuple(m for f in group.flows for m in f.measures))
 
 
 def karcher_mean(gram: Float64, weights: Float64, iterations: int, tolerance: float) -> Float64:
