@@ -46,11 +46,14 @@ def weights(name: str) -> list[float]:
     return some
 
 
+NAMES = [n for n in METHODS.names() if not method(n).calibrated]  # those that run models: test_calibration.py
+
+
 # ---- laws -----------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("name", METHODS.names())
+@pytest.mark.parametrize("name", NAMES)
 def test_zero_deltas_give_the_base_bit_for_bit(name: str, dtype: str, tmp_path: Path) -> None:
     base = draw(0, dtype)
     folders = [store(tmp_path / f, base, dtype) for f in ("base", "a", "b", "c")]
@@ -59,14 +62,14 @@ def test_zero_deltas_give_the_base_bit_for_bit(name: str, dtype: str, tmp_path: 
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("name", [n for n in METHODS.names() if method(n).identity])
+@pytest.mark.parametrize("name", [n for n in NAMES if method(n).identity])
 def test_one_model_at_weight_and_density_one_is_that_model_bit_for_bit(name: str, dtype: str, tmp_path: Path) -> None:
     base, (model,) = family(tmp_path, 1, dtype, size=3.0)
     made = plan(name, base, [model], **KEEP_ALL.get(name, {}))
     assert whole(made.tensors) == whole(open_checkpoint(model))
 
 
-@pytest.mark.parametrize("name", [n for n in METHODS.names() if method(n).symmetric])
+@pytest.mark.parametrize("name", [n for n in NAMES if method(n).symmetric])
 def test_the_order_of_models_does_not_matter(name: str, tmp_path: Path) -> None:
     base, models = family(tmp_path, count(name))
     items = [{"model": m, "weight": w} for m, w in zip(models, weights(name), strict=True)]
@@ -75,7 +78,7 @@ def test_the_order_of_models_does_not_matter(name: str, tmp_path: Path) -> None:
     assert all(m == made[0] for m in made)
 
 
-@pytest.mark.parametrize("name", [n for n in METHODS.names() if method(n).unbiased])
+@pytest.mark.parametrize("name", [n for n in NAMES if method(n).unbiased])
 def test_the_mean_over_seeds_is_the_method_without_chance(name: str, tmp_path: Path) -> None:
     base, models = family(tmp_path, 2)
     exact = flat(values(plan(name, base, named(models), **KEEP_ALL.get(name, {})).tensors))
@@ -84,7 +87,7 @@ def test_the_mean_over_seeds_is_the_method_without_chance(name: str, tmp_path: P
     assert np.all(np.abs(np.mean(runs, axis=0) - exact) <= 5 * spread + 1e-5)
 
 
-@pytest.mark.parametrize("name", METHODS.names())
+@pytest.mark.parametrize("name", NAMES)
 def test_ranges_do_not_matter(name: str, tmp_path: Path) -> None:
     base, models = family(tmp_path, count(name))
     made = plan(name, base, named(models), **NEEDED.get(name, {})).tensors
@@ -93,7 +96,7 @@ def test_ranges_do_not_matter(name: str, tmp_path: Path) -> None:
         assert b"".join(rows) == bytes(made.buffer(tensor))
 
 
-@pytest.mark.parametrize("name", METHODS.names())
+@pytest.mark.parametrize("name", NAMES)
 def test_help_and_parameters_speak(name: str) -> None:
     assert METHODS.summary(name).endswith(".")
     assert set(NEEDED.get(name, {})) <= set(METHODS.parameters(name))

@@ -19,9 +19,9 @@ from torch.overrides import TorchFunctionMode
 from deltakit.calibrate.batches import Batches
 from deltakit.calibrate.moments import Moments, Recorder, Unshared
 from deltakit.calibrate.stages import Stage, cut, layers_of
+from deltakit.delta.threads import one_thread
 from deltakit.errors import InputError, RecipeError
 from deltakit.runtime.hollow import hollow_model, hollow_out, weights_of
-from deltakit.runtime.threads import threads_for
 from deltakit.tensors import TensorMap, TensorSpec, to_float32
 from deltakit.tensors import read as read_tensor
 
@@ -87,25 +87,34 @@ class Walker:
         self, stage: Stage, states: States | None, *, gram: bool = True, double: bool = False
     ) -> dict[str, Moments]:
         """What enters each of a stage's tensors, with the weights that are loaded."""
+        return self.watch(stage, states, gram=gram, double=double)[0]
+
+    def watch(
+        self, stage: Stage, states: States | None, *, gram: bool = True, double: bool = False
+    ) -> tuple[dict[str, Moments], States]:
+        """The moments, and what the stage gives (of the last stage: nothing), in one pass."""
         try:
-            found = self._record(stage, states, gram, double, share=True)
+            found, given = self._watch(stage, states, gram, double, share=True)
         except Unshared:
-            found = self._record(stage, states, gram, double, share=False)
+            found, given = self._watch(stage, states, gram, double, share=False)
         wrong = [n for n, m in found.items() if not bool(torch.isfinite(m.magnitude).all())]
         if wrong:
             raise InputError(
                 f"the inputs of {wrong[0]!r} are not finite on this text", remedy="check the weights of this model"
             )
-        return found
+        return found, given
 
-    def _record(self, stage: Stage, states: States | None, gram: bool, double: bool, share: bool) -> dict[str, Moments]:
+    def _watch(
+        self, stage: Stage, states: States | None, gram: bool, double: bool, share: bool
+    ) -> tuple[dict[str, Moments], States]:
         weights = {n: self._weights[n] for n in sorted({p.weight for p in stage.needs.values()})}
         recorder = Recorder(weights, gram=gram, double=double, share=share, until=self._output(stage), stop=_Stop)
+        given = []
         with recorder:
             for batch in range(len(self.batches)):
-                self._run(stage, states, batch)
+                given.append(self._run(stage, states, batch))
                 recorder.forget_inputs()
-        return recorder.moments(stage.places)
+        return recorder.moments(stage.places), tuple(given)
 
     def advance(self, stage: Stage, states: States | None) -> States:
         """What the stage gives for each batch, with the weights that are loaded. Behind the last: the model's output
@@ -115,7 +124,7 @@ class Walker:
     def _run(self, stage: Stage, states: States | None, batch: int) -> Any:
         ids = torch.from_numpy(self.batches[batch]).to(self.device)
         before = None if states is None else states[batch]
-        with torch.no_grad(), threads_for(0, self.device), self._cut(stage, before) as caught:
+        with torch.no_grad(), one_thread(), self._cut(stage, before) as caught:
             try:
                 found = self.model(input_ids=ids)
             except _Stop:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from deltakit.registry import Registry
 
-__all__ = ["DIALECTS", "METHODS"]
+__all__ = ["DIALECTS", "METHODS", "POSTS"]
 
 METHODS = Registry(
     "method",
     {
         "dare_linear": "deltakit.merge.methods.dare_linear:dare_linear",
         "dare_ties": "deltakit.merge.methods.dare_ties:dare_ties",
+        "darex": "deltakit.merge.methods.darex:darex",
         "iso_c": "deltakit.merge.methods.iso_c:iso_c",
         "iso_cts": "deltakit.merge.methods.iso_cts:iso_cts",
         "karcher": "deltakit.merge.methods.karcher:karcher",
@@ -20,6 +21,8 @@ METHODS = Registry(
         "nearswap": "deltakit.merge.methods.nearswap:nearswap",
         "nuslerp": "deltakit.merge.methods.nuslerp:nuslerp",
         "passthrough": "deltakit.merge.methods.passthrough:passthrough",
+        "regmean": "deltakit.merge.methods.regmean:regmean",
+        "regmean_pp": "deltakit.merge.methods.regmean_pp:regmean_pp",
         "slerp": "deltakit.merge.methods.slerp:slerp",
         "task_arithmetic": "deltakit.merge.methods.task_arithmetic:task_arithmetic",
         "ties": "deltakit.merge.methods.ties:ties",
@@ -42,5 +45,8 @@ MERGEKIT = Registry(
         "slerp": "deltakit.merge.methods.slerp:mergekit",
     },
 )
+
+# Primitives on the merged delta, behind any method: `post:` in a recipe.
+POSTS = Registry("post primitive", {"aim": "deltakit.merge.post.aim:Aim"}, group="deltakit.posts")
 
 DIALECTS = {"paper": METHODS, "mergekit": MERGEKIT}

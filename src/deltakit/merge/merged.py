@@ -13,10 +13,11 @@ from deltakit.delta.terms.ref import Ref
 from deltakit.delta.terms.sparse import Sparse
 from deltakit.errors import MismatchError
 from deltakit.merge.arithmetic import FLOAT32, Arithmetic
+from deltakit.merge.calibration import Calibrator
 from deltakit.merge.fused import Fused
 from deltakit.merge.inputs import Inputs, Member
 from deltakit.merge.method import Group, Method
-from deltakit.merge.pulls import BaseRows, ModelBits, ModelRows, Rounded, TermRows
+from deltakit.merge.pulls import BaseRows, Difference, ModelBits, ModelRows, Rounded, TermRows
 from deltakit.merge.select import measured
 from deltakit.merge.vocabulary import Layout
 from deltakit.sparsify.flow import Flow, Pull, flow_of, through
@@ -56,6 +57,7 @@ def merge_deltas(
     seed: int,
     dtype: str | None,
     arithmetic: Arithmetic | None = None,
+    calibrator: Calibrator | None = None,
 ) -> Merged:
     """Combine the members' deltas by their method into one. With an `arithmetic` given there are no short cuts:
     all is computed as the method says, in the order of the members."""
@@ -67,8 +69,11 @@ def merge_deltas(
         coefficients = tuple(scale * c for c in coefficients)
     exact = coefficients in ((1.0,), (0.0,))
     specs = layout.specs if dtype is None or exact else {n: _wide(s) for n, s in layout.specs.items()}
-    flow = None if coefficients is not None else _flow(inputs, specs, method, scale, seed, arithmetic or FLOAT32)
-    maker = _Maker(inputs, layout.keeper, specs, coefficients, flow, method.whole)
+    flow = None
+    if coefficients is None:
+        flow = _flow(inputs, specs, method, scale, seed, arithmetic or FLOAT32, calibrator)
+    whole = method.whole and all(s.idle for s in method.post)  # what lies behind makes a delta of it
+    maker = _Maker(inputs, layout.keeper, specs, coefficients, flow, whole)
     lineage = Lineage(base=inputs.fingerprint)
     delta = Delta(
         Entries(specs, maker.entry), (), lineage, layout.keeper.delta.sidecar if layout.keeper else inputs.sidecar
@@ -83,23 +88,36 @@ def _wide(spec: TensorSpec) -> TensorSpec:
 
 
 def _flow(
-    inputs: Inputs, specs: Mapping[str, TensorSpec], method: Method, scale: float, seed: int, arithmetic: Arithmetic
+    inputs: Inputs,
+    specs: Mapping[str, TensorSpec],
+    method: Method,
+    scale: float,
+    seed: int,
+    arithmetic: Arithmetic,
+    calibrator: Calibrator | None,
 ) -> Flow:
-    """The reduced and finished flow, over the float tensors that all models share with the base."""
+    """The reduced and finished flow, over the float tensors that all models share with the base. Primitives behind the
+    reducer work on deltas, also on that of a reducer that gives whole models."""
     shared = {n: specs[n].with_rows(s.rows) for n, s in inputs.base.specs.items() if s.is_float and n in specs}
 
     base = BaseRows(inputs.base, specs)
     flows = []
     for member in inputs.members:
         start = flow_of(member.delta, model=member.key, seed=seed, specs=shared)
+        start = replace(start, calibrator=calibrator)
         if arithmetic != FLOAT32:
             start = replace(start, pull=Rounded(start.pull, arithmetic))
         flows.append(through(start, [s for s in member.method.each if not s.idle]))
     weights = tuple(m.weight for m in inputs.members)
     models = tuple(ModelRows(m.delta, base) for m in inputs.members)
-    group = Group(tuple(flows), weights, base, scale, models, arithmetic, based=not inputs.stand_in)
+    group = Group(
+        tuple(flows), weights, base, scale, models, arithmetic, based=not inputs.stand_in, calibrator=calibrator
+    )
     reduced = method.reduce.over(group)
-    return through(reduced, [s for s in method.post if not s.idle])
+    behind = [s for s in method.post if not s.idle]
+    if behind and method.whole:
+        reduced = replace(reduced, pull=Difference(reduced.pull, base))
+    return through(replace(reduced, calibrator=calibrator), behind)
 
 
 @dataclass(frozen=True)

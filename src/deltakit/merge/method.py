@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar, Literal, Protocol
+from typing import Any, ClassVar, Literal, Protocol
 
 from deltakit.merge.arithmetic import FLOAT32, Arithmetic
 from deltakit.sparsify.flow import Flow, Pull, Transform
@@ -30,6 +30,7 @@ class Group:
     models: tuple[Pull, ...] = ()
     arithmetic: Arithmetic = FLOAT32
     based: bool = True
+    calibrator: Any = None  # for reducers that look at text (`calibrated = True`): `deltakit.merge.calibration`
 
 
 class Reducer(Protocol):
@@ -81,3 +82,8 @@ class Method:
     def whole(self) -> bool:
         """The reducer gives the merged model itself, not a delta."""
         return bool(getattr(self.reduce, "whole", False))
+
+    @property
+    def calibrated(self) -> bool:
+        """Some primitive of it looks at text, as it says by `calibrated = True`."""
+        return any(getattr(s, "calibrated", False) for s in (self.reduce, *self.each, *self.post))

@@ -13,6 +13,7 @@ from deltakit.delta.applied import Applied
 from deltakit.delta.open import Model
 from deltakit.errors import RecipeError
 from deltakit.manifest import describe_input, make_manifest
+from deltakit.merge.calibration import Calibrator, calibrator_for
 from deltakit.merge.checks import settle
 from deltakit.merge.inputs import Inputs, open_inputs
 from deltakit.merge.merged import Merged, changes, merge_deltas
@@ -37,6 +38,7 @@ class Plan(Planned):
     sidecar: Sidecar
     removed: tuple[str, ...]
     doubts: tuple[str, ...] = ()
+    calibrator: Calibrator | None = None
 
     @property
     def warnings(self) -> tuple[str, ...]:
@@ -61,7 +63,7 @@ class Plan(Planned):
 
     @property
     def notes(self) -> tuple[str, ...]:
-        return (*self.inputs.notes, *self.layout.notes)
+        return (*self.inputs.notes, *self.layout.notes, *(self.calibrator.notes if self.calibrator else ()))
 
     @property
     def checkpoints(self) -> tuple[Checkpoint, ...]:
@@ -95,8 +97,10 @@ class Plan(Planned):
             for m in self.inputs.members
         ]
         recipe = self.recipe.model_dump(by_alias=True, exclude_none=True)
+        texts = self.calibrator.described() if self.calibrator else []
+        inputs = [base, *models, *texts]
         return make_manifest(
-            "merge", inputs=[base, *models], recipe=recipe, seed=self.recipe.seed, notes=(*self.notes, *self.doubts)
+            "merge", inputs=inputs, recipe=recipe, seed=self.recipe.seed, notes=(*self.notes, *self.doubts)
         )
 
     def action(self, name: str, spec: TensorSpec) -> str:
@@ -122,10 +126,11 @@ def plan_merge(recipe: MergeRecipe) -> Plan:
         raise RecipeError(f"dtype {recipe.dtype!r} holds no weights", remedy="use bfloat16, float16 or float32")
     inputs = open_inputs(recipe)
     layout, doubts = settle(inputs, recipe, dtype)
-    merged = merge_deltas(inputs, layout, scale=recipe.scale, seed=recipe.seed, dtype=dtype)
+    calibrator = calibrator_for(recipe, inputs)
+    merged = merge_deltas(inputs, layout, scale=recipe.scale, seed=recipe.seed, dtype=dtype, calibrator=calibrator)
     files = Applied(merged.base, merged.delta).sidecar
     sidecar, removed = (inputs.heads.files(files) if inputs.heads else files).cleaned()
-    return Plan(recipe, inputs, layout, merged, with_dtype(sidecar, merged.tensors.specs), removed, doubts)
+    return Plan(recipe, inputs, layout, merged, with_dtype(sidecar, merged.tensors.specs), removed, doubts, calibrator)
 
 
 def with_dtype(sidecar: Sidecar, specs: Mapping[str, TensorSpec]) -> Sidecar:

@@ -15,7 +15,7 @@ from deltakit.merge.arithmetic import Arithmetic
 from deltakit.sparsify.flow import Pull
 from deltakit.tensors import TensorMap, TensorSpec, as_bytes, from_float32, to_float32
 
-__all__ = ["BaseRows", "ModelBits", "ModelRows", "Rounded", "TermRows"]
+__all__ = ["BaseRows", "Difference", "ModelBits", "ModelRows", "Rounded", "TermRows"]
 
 
 @dataclass(frozen=True)
@@ -53,6 +53,17 @@ class Rounded:
 
     def __call__(self, name: str, lo: int, hi: int) -> Float32:
         return self.arithmetic.round(self.pull(name, lo, hi))
+
+
+@dataclass(frozen=True)
+class Difference:
+    """What a computed model adds to the base."""
+
+    model: Pull
+    base: BaseRows
+
+    def __call__(self, name: str, lo: int, hi: int) -> Float32:
+        return self.model(name, lo, hi) - self.base(name, lo, hi)
 
 
 @dataclass(frozen=True)

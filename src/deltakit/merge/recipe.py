@@ -5,17 +5,20 @@ from __future__ import annotations
 import functools
 import inspect
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, TypeAlias
 
 import pydantic
 from pydantic import Field
 
 from deltakit.errors import RecipeError
-from deltakit.merge import METHODS
+from deltakit.merge import METHODS, POSTS
+from deltakit.merge.calibration import Calibration
 from deltakit.merge.method import Method
 from deltakit.recipe import Section
-from deltakit.recipe.parameters import make_checked
+from deltakit.recipe.parameters import make_checked, parse_checked
 from deltakit.registry import check_keys
+from deltakit.sparsify.flow import Transform
 
 __all__ = ["MergeRecipe", "ModelItem", "merge_recipe", "methods_of"]
 
@@ -26,6 +29,7 @@ class ModelItem(Section):
     model: str = Field(min_length=1, description="Checkpoint, delta file or adapter.")
     name: str = Field("", description="Keys this model's random masks, and names it in `vocabulary`.")
     weight: float = Field(1.0, description="Its weight.")
+    text: str | None = Field(None, min_length=1, description="Its own calibration text (RegMean).")
 
 
 class MergeRecipe(Section):
@@ -40,6 +44,8 @@ class MergeRecipe(Section):
         None, description="Rows the base lacks: `base` drops them, a model's name keeps its."
     )
     dtype: str | None = Field(None, description="Of the result; default: the models' own.")
+    post: str | None = Field(None, min_length=1, description='On the merged delta, e.g. "aim(omega=0.4)".')
+    calibration: Calibration | None = Field(None, description="The text that data-aware methods look at.")
     heads: str | None = Field(
         None, description="Merge only the body, and keep the heads of `base`, of a model by its name, or `drop` all."
     )
@@ -79,7 +85,12 @@ def method_of(recipe: MergeRecipe, item: ModelItem) -> Method:
     where = f"model {item.name or item.model!r}: method {recipe.method!r}"
     check_keys(parameters_of(item), list(METHODS.parameters(recipe.method)), where)
     made: Method = make_checked(METHODS, recipe.method, {**given, **parameters_of(item)})
-    return made
+    return replace(made, post=(*made.post, *parse_posts(recipe.post))) if recipe.post else made
+
+
+def parse_posts(text: str) -> tuple[Transform, ...]:
+    """The steps of "name(key=value) | name(key=value)" on the merged delta, from left to right."""
+    return tuple(parse_checked(POSTS, part) for part in text.split("|"))
 
 
 def methods_of(recipe: MergeRecipe) -> tuple[Method, ...]:

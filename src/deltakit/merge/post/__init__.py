@@ -1,0 +1,1 @@
+"""Primitives on the merged delta, behind any method, one file each."""
