@@ -26,6 +26,8 @@ METHODS: list[tuple[str, dict[str, Any]]] = [
     ("dare_linear", {"density": 0.3, "scale": -1.5}),
     ("ties", {"density": 0.4, "scale": 0.9}),
     ("dare_ties", {"density": 0.6, "trim_density": 0.5}),
+    ("ties", {"density": 0.4, "scope": "tensor"}),
+    ("dare_ties", {"density": 0.6, "trim_density": 0.5, "scope": "tensor"}),
     ("slerp", {"t": 0.3}),
 ]
 

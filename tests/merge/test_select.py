@@ -100,8 +100,10 @@ def test_the_majority_is_the_numpy_forms() -> None:
         base, flows = drawn("BF16", 2, seed)
         pull = ElectedMean().over(Group(tuple(flows), (1.0, 1.0), BaseRows(base, base.specs))).pull
         assert isinstance(pull, Elected)
-        expected = Majority(pull.flows).of()
-        assert select.majority(base, pull.majority) == expected
+        assert select.majority(base, pull.majority, "a") == Majority(pull.flows).of("a")
+        for name in SHAPES:
+            each, plain = (Majority(pull.flows, whole=False) for _ in range(2))
+            assert select.majority(base, each, name) == plain.of(name)
 
 
 def test_values_that_are_not_finite_are_refused_by_name() -> None:
@@ -112,7 +114,7 @@ def test_values_that_are_not_finite_are_refused_by_name() -> None:
     with pytest.raises(InputError, match="'b'.*not finite"):
         select.threshold(base, trimmed(flow, 0.2), "a")
     with pytest.raises(InputError, match="'b'.*not finite"):
-        select.majority(base, Majority((flow,)))
+        select.majority(base, Majority((flow,)), "a")
 
 
 @pytest.mark.parametrize("dtype", ["BF16", "F32"])

@@ -115,7 +115,7 @@ def _reduced(read: Reader, pull: Pull, whole: bool) -> Kernel:
         program = _program(read, [f.pull for f in pull.flows])
         return Kernel(program, _SUM, pull.coefficients, (pull.rest, 1.0, -1.0), tuple(after), whole)
     if isinstance(pull, Elected):
-        tie = 1.0 if majority(base, pull.majority) > 0 else -1.0
+        tie = 1.0 if majority(base, pull.majority, read.name) > 0 else -1.0
         program = _program(read, [f.pull for f in pull.flows])
         return Kernel(program, _ELECT, pull.weights, (0.0, pull.scale, tie), tuple(after), whole)
     if isinstance(pull, Arced):

@@ -119,7 +119,8 @@ def _known(value: np.float32) -> np.float32:
 
 
 def _majority(base: TensorMap, owner: Majority, progress: Progress) -> None:
-    majority(base, owner, progress)
+    if owner.whole:
+        majority(base, owner, "", progress)
 
 
 def _programs(base: TensorMap, pulls: Sequence[Pull], names: Sequence[str], progress: Progress) -> dict[str, Program]:
@@ -216,21 +217,21 @@ def _around(run: _Pass, lows: Sequence[int], width: int) -> tuple[Counts, Counts
     return below, sum(free, np.zeros((members, width), np.int64))
 
 
-def majority(base: TensorMap, owner: Majority, progress: Progress = silent) -> int:
-    """The sign that most elements elected: -1, 0 or 1."""
+def majority(base: TensorMap, owner: Majority, name: str, progress: Progress = silent) -> int:
+    """The sign that most elements elected, where it holds for a tensor: -1, 0 or 1."""
 
     def count() -> int:
+        names = owner.names(name)
         try:
-            return _votes(base, owner, progress)
+            return _votes(base, owner, names, progress)
         except NoKernel:
-            return owner.count(progress)
+            return owner.count(names, progress)
 
-    return owner.settle(count)
+    return owner.settle(name, count)
 
 
-def _votes(base: TensorMap, owner: Majority, progress: Progress) -> int:
-    specs = owner.flows[0].specs
-    programs = _programs(base, [f.pull for f in owner.flows], list(specs), progress)
+def _votes(base: TensorMap, owner: Majority, names: Sequence[str], progress: Progress) -> int:
+    programs = _programs(base, [f.pull for f in owner.flows], names, progress)
     from deltakit.merge.kernels.combine import count_votes
 
     def count(at: Range, elements: int, start: int, tables: Any) -> int:
@@ -239,7 +240,7 @@ def _votes(base: TensorMap, owner: Majority, progress: Progress) -> int:
             raise not_finite(at[0])
         return int(votes)
 
-    run = _Pass(specs, programs, 0, progress)
+    run = _Pass(owner.flows[0].specs, programs, 0 if owner.whole else 1, progress)
     progress.start("majority sign", run.count, "elements")
     try:
         return sum(run.each(count))

@@ -40,6 +40,15 @@ def test_the_majority_is_that_of_the_whole_model():
     assert made.pull("a", 0, 1).ravel().tolist() == [3]
 
 
+def test_with_scope_tensor_it_is_that_of_the_tensor():
+    flows = tuple(flow({"a": [s * 3.0], "b": [[1.0], [1.0]]}) for s in (1, -1))
+    made = ElectedMean("tensor").over(Group(flows, (1.0, 1.0), lambda *_: np.zeros(1, np.float32)))
+    made.measure()
+    assert made.pull("a", 0, 1).ravel().tolist() == [-3]
+    with pytest.raises(RecipeError, match="scope"):
+        ElectedMean("tenser")
+
+
 def test_the_count_runs_ahead_with_progress():
     seen = []
 

@@ -10,6 +10,9 @@ from deltakit.sparsify.trim import Trim
 __all__ = ["dare_ties"]
 
 
-def dare_ties(density: float, trim_density: float = 0.2) -> Method:
-    """Drop each delta to density with rescaling, then TIES at trim_density (Yu et al., 2023)."""
-    return Method(ElectedMean(), each=(Drop(density), Trim(trim_density)))
+def dare_ties(density: float, trim_density: float = 0.2, scope: str = "model") -> Method:
+    """Drop each delta to density with rescaling, then TIES at trim_density (Yu et al., 2023).
+
+    scope "tensor" takes the thresholds and the majority of TIES tensor by tensor.
+    """
+    return Method(ElectedMean(scope), each=(Drop(density), Trim(trim_density, scope)))

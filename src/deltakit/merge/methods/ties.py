@@ -9,6 +9,9 @@ from deltakit.sparsify.trim import Trim
 __all__ = ["ties"]
 
 
-def ties(density: float = 0.2) -> Method:
-    """Trim each whole delta to density, elect signs, average the agreeing, times lambda (Yadav et al., 2023)."""
-    return Method(ElectedMean(), each=(Trim(density),))
+def ties(density: float = 0.2, scope: str = "model") -> Method:
+    """Trim each whole delta to density, elect signs, average the agreeing, times lambda (Yadav et al., 2023).
+
+    scope "tensor" trims each tensor to density by itself, and lets each tensor's majority decide its sums of 0.
+    """
+    return Method(ElectedMean(scope), each=(Trim(density, scope),))

@@ -14,6 +14,7 @@ from deltakit.checkpoint.pump import Progress, pump, silent
 from deltakit.delta.terms.base import Float32
 from deltakit.errors import InputError, RecipeError
 from deltakit.merge.method import Group, Needs
+from deltakit.registry import did_you_mean
 from deltakit.sparsify.flow import Flow
 from deltakit.tensors import row_blocks
 
@@ -23,13 +24,20 @@ __all__ = ["Elected", "ElectedMean", "Majority", "not_finite"]
 @dataclass(frozen=True)
 class ElectedMean:
     """Per element the sign of the unweighted sum, then the weighted mean over the nonzero deltas of that sign, times
-    lambda. Where the sum is zero, the sign that the majority of the whole model's elements elected holds; should those
-    tie too, the negative deltas count (as in the authors' code)."""
+    lambda. Where the sum is zero, the sign that the majority of the whole model's elements elected holds (of the
+    tensor's, with scope "tensor"); should those tie too, the negative deltas count (as in the authors' code)."""
 
     symmetric: ClassVar[bool] = True
     unbiased: ClassVar[bool] = False
     needs: ClassVar[Needs] = "base"
     scaled: ClassVar[bool] = True
+    scope: str = "model"
+
+    def __post_init__(self) -> None:
+        if self.scope not in ("model", "tensor"):
+            raise RecipeError(
+                f"an election has no scope {self.scope!r}", remedy=did_you_mean(self.scope, ["model", "tensor"])
+            )
 
     def check(self, weights: Sequence[float]) -> None:
         """A mean over the agreeing needs positive weights."""
@@ -45,7 +53,7 @@ class ElectedMean:
 
     def over(self, group: Group) -> Flow:
         """The elected mean; one pass over all deltas counts the majority."""
-        majority = Majority(group.flows)
+        majority = Majority(group.flows, self.scope == "model")
         pull = Elected(group.flows, group.weights, group.scale, majority)
         measures = tuple(m for f in group.flows for m in f.measures)
         return Flow(group.flows[0].specs, pull, "", 0, (*measures, majority.measure))
@@ -64,7 +72,7 @@ class Elected:
         deltas = [flow.pull(name, lo, hi) for flow in self.flows]
         total = _sum(deltas, name)
         positive = total > 0
-        if self.majority.of() > 0:
+        if self.majority.of(name) > 0:
             positive |= total == 0
         return _mean(deltas, self.weights, positive) * np.float32(self.scale)
 
@@ -97,36 +105,47 @@ def _mean(
     return np.divide(total, share, out=np.zeros_like(total), where=share > 0)
 
 
-@dataclass
+@dataclass(frozen=True)
 class Majority:
-    """The sign that most elements of the whole model elected, found once, when it is first needed."""
+    """The sign that most elements of the whole model (or of each tensor) elected, found once, when it is needed."""
 
     flows: tuple[Flow, ...]
-    found: int | None = None
+    whole: bool = True
+    found: dict[str, int] = field(default_factory=dict)
     lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def of(self, progress: Progress = silent) -> int:
-        """-1, 0 or 1."""
-        return self.settle(lambda: self.count(progress))
+    def of(self, name: str, progress: Progress = silent) -> int:
+        """The sign that holds for a tensor: -1, 0 or 1."""
+        return self.settle(name, lambda: self.count(self.names(name), progress))
 
-    def settle(self, count: Callable[[], int]) -> int:
-        """-1, 0 or 1; `count` finds how many more elements elect plus than minus, unless that was done before."""
+    def names(self, name: str) -> list[str]:
+        """The tensors that vote together with one."""
+        return list(self.flows[0].specs) if self.whole else [name]
+
+    def settle(self, name: str, count: Callable[[], int]) -> int:
+        """The sign that holds for a tensor; `count` finds how many more elements of `names(name)` elect plus than
+        minus, unless that was done before."""
+        if not self.whole:
+            if name not in self.found:  # two threads at one tensor would find the same
+                self.found[name] = int(np.sign(count()))
+            return self.found[name]
         with self.lock:
-            if self.found is None:
-                self.found = int(np.sign(count()))
-            return self.found
+            if "" not in self.found:
+                self.found[""] = int(np.sign(count()))
+            return self.found[""]
 
     def measure(self, progress: Progress) -> None:
-        """Count ahead."""
-        self.of(progress)
+        """Count the whole model's votes ahead; those of single tensors cost no extra pass over the model."""
+        if self.whole:
+            self.of("", progress)
 
-    def count(self, progress: Progress) -> int:
+    def count(self, names: Sequence[str], progress: Progress) -> int:
         """How many more elements elect plus than minus, by the numpy form."""
         specs, votes = self.flows[0].specs, 0
-        ranges = [(name, lo, hi) for name, spec in specs.items() for lo, hi in row_blocks(spec)]
-        progress.start("majority sign", sum(s.numel for s in specs.values()), "elements")
+        ranges = [(name, lo, hi) for name in names for lo, hi in row_blocks(specs[name])]
+        progress.start("majority sign", sum(specs[n].numel for n in names), "elements")
         try:
-            with closing(pump(ranges, lambda at: self._votes(*at))) as found:
+            with closing(pump(ranges, lambda at: self._votes(*at), threads=0 if self.whole else 1)) as found:
                 for (name, _, _), (some, size) in found:
                     votes += some
                     progress.advance(size, name)
