@@ -62,7 +62,7 @@ class Walker:
         self, specs: Mapping[str, TensorSpec], sidecar: Sidecar, batches: Batches, *, device: str = "cpu"
     ) -> None:
         self.batches, self.device = batches, device
-        self.model = hollow_model(specs, sidecar).to(device)
+        self.model = hollow_model(specs, sidecar, device=device)
         self._weights = weights_of(self.model)
         self._layers = layers_of(self.model)[1]
         self._check()

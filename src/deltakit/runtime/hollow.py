@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 __all__ = ["hollow_model", "hollow_out", "weights_of"]
 
 
-def hollow_model(specs: Mapping[str, TensorSpec], sidecar: Sidecar, dtype: str = "F32") -> Any:
+def hollow_model(specs: Mapping[str, TensorSpec], sidecar: Sidecar, dtype: str = "F32", device: str = "cpu") -> Any:
     """The transformers model that fits a checkpoint's names and shapes; its weights are zeros that share one element,
     its buffers (rotary frequencies, masks) are real. The errors of `load_model`.
 
@@ -31,15 +31,20 @@ def hollow_model(specs: Mapping[str, TensorSpec], sidecar: Sidecar, dtype: str =
         model.set_experts_implementation("eager")  # one product an expert, which can be watched
     for part in (model.config, model.config.get_text_config()):
         part.use_cache = False
-    hollow_out(model, model.state_dict().keys())
+    hollow_out(model, weights_of(model), device)
+    for module in model.modules():
+        for name, buffer in module._buffers.items():
+            if buffer is not None:
+                module._buffers[name] = buffer.to(device)
     return model
 
 
-def hollow_out(model: Any, names: Any) -> None:
-    """Let go of the memory of weights, by their names within the model."""
+def hollow_out(model: Any, names: Iterable[str], device: str | None = None) -> None:
+    """Let go of the memory of weights, by their names within the model; `device` moves what is left of them."""
     places = weights_of(model)
     for name in names:
-        places[name].data = _nothing(tuple(places[name].shape), places[name].dtype)
+        weight = places[name]
+        weight.data = _nothing(tuple(weight.shape), weight.dtype, device or weight.device)
 
 
 def weights_of(model: Any) -> dict[str, torch.Tensor]:
@@ -51,5 +56,5 @@ def weights_of(model: Any) -> dict[str, torch.Tensor]:
     return {name: found[name] for name in model.state_dict() if name in found}
 
 
-def _nothing(shape: tuple[int, ...], dtype: torch.dtype) -> torch.Tensor:
-    return torch.zeros((), dtype=dtype).expand(shape)
+def _nothing(shape: tuple[int, ...], dtype: torch.dtype, device: Any = "cpu") -> torch.Tensor:
+    return torch.zeros((), dtype=dtype, device=device).expand(shape)

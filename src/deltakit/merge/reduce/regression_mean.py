@@ -14,6 +14,7 @@ import numpy as np
 
 from deltakit.checkpoint.pump import Progress, silent
 from deltakit.delta.terms.base import Float32
+from deltakit.delta.threads import one_thread
 from deltakit.errors import InputError, RecipeError
 from deltakit.merge.calibration import Calibrator, calibrator_of, read_over, whole_rows
 from deltakit.merge.method import Group, Needs
@@ -32,6 +33,7 @@ __all__ = ["RegressionMean"]
 _RIDGE = 1e-6  # of the mean of the diagonal: an input that no text reaches takes the weighted mean
 
 _TRIES = 12
+_ROWS = 4096  # output rows multiplied at a time in float64
 
 
 @dataclass(frozen=True)
@@ -126,12 +128,15 @@ class _Solved:
                 for i, (walker, read) in enumerate(zip(walkers, reads, strict=True)):
                     walker.load(stage, read)
                     moments, given = walker.watch(stage, states[i])
-                    self._add(sums, i, moments, walker.batches.tokens)
+                    with one_thread():
+                        self._add(sums, i, moments, walker.batches.tokens)
                     if not self.reducer.sequential:
                         states[i] = given
                     progress.advance(1, stage.name)
-                for name in sorted(sums):
-                    self.spool.put(name, sums[name].solution())
+                with one_thread():
+                    for name in sorted(sums):
+                        rows = group.flows[0].specs[name].rows
+                        self.spool.put(name, sums.pop(name).solution(self.mean(name, 0, rows)))
                 if self.reducer.sequential:
                     states = self._behind(stage, walkers, states)
         finally:
@@ -180,42 +185,39 @@ class _Normal:
     alpha: float
     axis: int = 1
     shape: tuple[int, ...] = ()
-    left: torch.Tensor | None = None  # (slices, in, in)
-    right: torch.Tensor | None = None  # (slices, out, in)
-    mean: torch.Tensor | None = None  # (slices, out, in): sum of w * delta
-    weights: float = 0.0
+    left: torch.Tensor | None = None  # (slices, in, in): sum of w G
+    right: torch.Tensor | None = None  # (slices, out, in): sum of w delta G
 
     def add(self, moment: Moments, delta: Float32, weight: float, tokens: int) -> None:
-        """One model's share: w G and w delta G, with G per token and its off-diagonals shrunk."""
+        """One model's share, with G per token and its off-diagonals shrunk."""
         import torch
 
         assert moment.gram is not None
-        gram = moment.gram.double() / tokens
-        diagonal = torch.diag_embed(torch.diagonal(gram, dim1=1, dim2=2))
-        gram = self.alpha * gram + (1.0 - self.alpha) * diagonal
+        gram = moment.gram.double() * (weight / tokens)
+        diagonal = torch.diagonal(gram, dim1=1, dim2=2).clone()
+        gram *= self.alpha
+        torch.diagonal(gram, dim1=1, dim2=2).copy_(diagonal)
         self.axis, self.shape = moment.axis, delta.shape
-        moved = _inputs_last(torch.from_numpy(delta).to(gram.device, torch.float64), moment.axis)
-        left, right, mean = weight * gram, weight * (moved @ gram), weight * moved
-        self.left = left if self.left is None else self.left + left
-        self.right = right if self.right is None else self.right + right
-        self.mean = mean if self.mean is None else self.mean + mean
-        self.weights += weight
+        moved = _inputs_last(torch.from_numpy(delta).to(gram.device), moment.axis)
+        if self.left is None or self.right is None:
+            self.left, self.right = gram, torch.zeros(moved.shape, dtype=gram.dtype, device=gram.device)
+        else:
+            self.left += gram
+        for lo in range(0, moved.shape[1], _ROWS):
+            self.right[:, lo : lo + _ROWS] += moved[:, lo : lo + _ROWS].double() @ gram
 
-    def solution(self) -> Float32:
-        """The merged delta, float32, in the tensor's own shape."""
+    def solution(self, mean: Float32) -> Float32:
+        """The merged delta, float32, in the tensor's own shape. `mean` is the weighted mean of the deltas."""
         import torch
-
-        from deltakit.delta.threads import one_thread
 
         assert self.left is not None
         assert self.right is not None
-        assert self.mean is not None
-        with one_thread():
-            found = torch.stack(
-                [_solved(a, b, c, self.weights) for a, b, c in zip(self.left, self.right, self.mean, strict=True)]
-            )
+        means = _inputs_last(torch.from_numpy(mean.reshape(self.shape)).to(self.left.device), self.axis)
+        found = torch.empty_like(means)
+        for left, right, rest, out in zip(self.left, self.right, means, found, strict=True):
+            out.copy_(_solved(left, right, rest))
         back = found if self.axis == len(self.shape) - 1 else found.transpose(1, 2)
-        return np.ascontiguousarray(back.reshape(self.shape).float().cpu().numpy())
+        return np.ascontiguousarray(back.reshape(self.shape).cpu().numpy())
 
 
 def _inputs_last(delta: torch.Tensor, axis: int) -> torch.Tensor:
@@ -224,15 +226,16 @@ def _inputs_last(delta: torch.Tensor, axis: int) -> torch.Tensor:
     return packed if axis == delta.dim() - 1 else packed.transpose(1, 2)
 
 
-def _solved(left: torch.Tensor, right: torch.Tensor, mean: torch.Tensor, weights: float) -> torch.Tensor:
+def _solved(left: torch.Tensor, right: torch.Tensor, mean: torch.Tensor) -> torch.Tensor:
     """X with X (left + ridge) = right + ridge * mean. The ridge grows until the factorisation holds."""
     import torch
 
     size = float(torch.diagonal(left).mean()) if len(left) else 0.0
-    ridge = (_RIDGE * size if size > 0.0 else 1.0) / weights
-    identity = torch.eye(len(left), dtype=left.dtype, device=left.device)
+    ridge = _RIDGE * size if size > 0.0 else 1.0
     for _ in range(_TRIES):
-        factor, failed = torch.linalg.cholesky_ex(left + ridge * weights * identity)
+        lifted = left.clone()
+        torch.diagonal(lifted).add_(ridge)
+        factor, failed = torch.linalg.cholesky_ex(lifted)
         if int(failed) == 0:
             found: torch.Tensor = torch.cholesky_solve((right + ridge * mean).T, factor).T
             return found
