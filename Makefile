@@ -3,12 +3,14 @@ PYTHON ?= python3.11
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.deltakit-ready
+# The other tool runs in an environment of its own; name one that is there to spare making it.
+MERGEKIT_ENV ?= .venv-mergekit
 export OMP_WAIT_POLICY := PASSIVE
 export HF_HUB_OFFLINE := 1
 export HF_DATASETS_OFFLINE := 1
 export TOKENIZERS_PARALLELISM := false
 
-.PHONY: setup demo test check format clean wheel
+.PHONY: setup demo test check format clean wheel compare-mergekit
 
 setup: $(STAMP)
 
@@ -35,8 +37,16 @@ format: setup
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
+compare-mergekit: setup $(MERGEKIT_ENV)/bin/mergekit-yaml
+	$(BIN)/python bench/compare_mergekit/compare.py --mergekit $(MERGEKIT_ENV)/bin -o bench/results/compare_mergekit.md
+
+$(MERGEKIT_ENV)/bin/mergekit-yaml:
+	$(PYTHON) -m venv $(MERGEKIT_ENV) || python3 -m venv $(MERGEKIT_ENV)
+	$(MERGEKIT_ENV)/bin/python -m pip install --quiet --constraint constraints.txt torch
+	$(MERGEKIT_ENV)/bin/python -m pip install --quiet mergekit==0.1.5
+
 wheel: setup
 	$(BIN)/python -m build --wheel
 
 clean:
-	rm -rf $(VENV) dist build demo-out .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) .venv-mergekit dist build demo-out .mypy_cache .ruff_cache .hypothesis
