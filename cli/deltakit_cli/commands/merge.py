@@ -34,7 +34,6 @@ from deltakit_cli.progress import progress
 @click.option("--seed", type=int, help="Keys random masks.  [default: 42]")
 @click.option("--vocabulary", help="Rows the base lacks: `base` drops them, a model's name keeps that model's.")
 @click.option("--heads", help="Merge only the body; keep the heads of `base`, of a model by its name, or `drop` all.")
-@click.option("--heads", help="Merge only the body; keep the heads of `base`, of a model by its name, or `drop` all.")
 @click.option("--dtype", help="Of the result.  [default: the models' own]")
 @click.option("--allow-unrelated", is_flag=True, help="Merge models that were trained apart.")
 @click.option("--allow-config-drift", is_flag=True, help="Merge models that are run with different settings.")
