@@ -10,6 +10,7 @@ from typing import Any
 from deltakit.checkpoint.sidecar import Sidecar
 from deltakit.manifest import pretty_json
 from deltakit.merge.source import Source
+from deltakit.merge.tokens.read import is_tokenizer_file
 
 __all__ = ["Aligned"]
 
@@ -18,8 +19,8 @@ __all__ = ["Aligned"]
 class Aligned:
     """`sources` are the models by label, each with the embedding-like tensors of the output vocabulary: `rows` rows.
 
-    `files` are the tokenizer, chat template and report that lie beside the result, by plain name; `dropped` the names
-    of files that must not (another vocabulary's). `config` holds what changes in config.json and `generation` what
+    `files` are the tokenizer, chat template and report that lie beside the result, by plain name: no other tokenizer
+    file does. `config` holds what changes in config.json and `generation` what
     changes in generation_config.json. `report` is the per-token provenance, JSON-able; `notes` what a person should
     know, a line each.
     """
@@ -27,7 +28,6 @@ class Aligned:
     sources: Mapping[str, Source]
     rows: int
     files: Mapping[str, bytes] = field(default_factory=dict)
-    dropped: tuple[str, ...] = ()
     config: Mapping[str, Any] = field(default_factory=dict)
     generation: Mapping[str, Any] = field(default_factory=dict)
     report: Mapping[str, Any] = field(default_factory=dict)
@@ -35,7 +35,7 @@ class Aligned:
 
     def dress(self, sidecar: Sidecar) -> Sidecar:
         """The files of the donor of the configuration, with tokenizer and settings of the output vocabulary."""
-        kept = Sidecar({n: c for n, c in sidecar.files.items() if n not in self.dropped})
+        kept = Sidecar({n: c for n, c in sidecar.files.items() if not is_tokenizer_file(n)})
         return _settle(kept, self.generation).with_config(**self.config).with_files(self.files)
 
 
