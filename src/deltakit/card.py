@@ -47,6 +47,7 @@ def model_card(
         _escaped(summary) if summary else f"Made by deltakit: {_escaped(str(manifest.get('action', relation)))}.",
         _inputs(inputs),
         _recipe(manifest),
+        _notes(manifest),
         _output(manifest.get("output", {})),
         _versions(manifest),
     ]
@@ -56,8 +57,30 @@ def model_card(
 def _inputs(inputs: Sequence[Mapping[str, Any]]) -> str:
     if not inputs:
         return ""
-    rows = [[entry["name"], entry.get("revision") or "", entry["fingerprint"]] for entry in inputs]
-    return "## Made from\n\n" + _table(["model", "revision", "fingerprint"], rows)
+    rows = [
+        [entry["name"], entry.get("revision") or "", entry.get("licence") or "unknown", entry["fingerprint"]]
+        for entry in inputs
+    ]
+    made = "## Made from\n\n" + _table(["model", "revision", "licence", "fingerprint"], rows)
+    return made + _deltas(inputs)
+
+
+def _deltas(inputs: Sequence[Mapping[str, Any]]) -> str:
+    """How far each model lies from its base, as far as a sample of its weights tells."""
+    rows = [
+        [entry["name"], f"{k['ratio']:.4g}", f"{k['cosine']:.4f}", f"{k['delta']:.2g}"]
+        for entry in inputs
+        if (k := entry.get("kinship"))
+    ]
+    if not rows:
+        return ""
+    head = ["model", "norm of the delta / norm of the base", "cosine with the base", "median size of a change"]
+    return "\n\nDeltas, by a sample of the matrices (medians):\n\n" + _table(head, rows)
+
+
+def _notes(manifest: Mapping[str, Any]) -> str:
+    notes = manifest.get("notes", ())
+    return "## Notes\n\n" + "\n".join(f"- {_escaped(str(note))}" for note in notes) if notes else ""
 
 
 def _recipe(manifest: Mapping[str, Any]) -> str:

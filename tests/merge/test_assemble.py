@@ -11,6 +11,7 @@ import pytest
 from deltakit.merge.assemble import assemble
 from deltakit.merge.blueprint import Blueprint, Piece, Read, Use
 from deltakit.merge.source import Source, View, open_source
+from deltakit.merge.tokens.aligned import Aligned
 from support.merging import Arrays, draw, store, tune, values
 
 SHAPES = {f"model.layers.{i}.up.weight": (5, 3) for i in range(4)} | {"embed.weight": (9, 3), "norm.weight": (3,)}
@@ -34,7 +35,7 @@ def layer(i: int) -> str:
 def made(sources: dict[str, Source], pieces: dict[str, Piece], **more: Any) -> Any:
     more = {"base": "base", "dialect": "paper", **more}
     blueprint = Blueprint({n: s.text for n, s in sources.items()}, pieces, "base", **more)
-    return assemble(blueprint, sources, {"merge_method": "test"})
+    return assemble(blueprint, Aligned(sources, 9), {"merge_method": "test"})
 
 
 def copy(model: str, name: str) -> Piece:

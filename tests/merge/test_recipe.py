@@ -26,13 +26,13 @@ def read(text):
 def test_parameters_of_a_model_go_before_the_recipes():
     recipe = read(TEXT)
     assert [m.each for m in methods_of(recipe)] == [(Drop(0.2), Trim(0.2)), (Drop(0.9), Trim(0.2))]
-    assert recipe.scale == 0.5
+    assert recipe.lambda_ == 0.5
     assert [m.weight for m in recipe.models] == [0.6, 1.0]
 
 
 def test_the_default_is_task_arithmetic():
     recipe = read("deltakit: 1\nbase: b\nmodels: [{model: x}]\n")
-    assert (recipe.method, recipe.seed, recipe.scale) == ("task_arithmetic", 42, 1.0)
+    assert (recipe.method, recipe.seed, recipe.lambda_) == ("task_arithmetic", 42, 1.0)
 
 
 def test_density_may_stand_with_the_models_alone():

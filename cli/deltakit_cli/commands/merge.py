@@ -13,6 +13,10 @@ from deltakit_cli.output import console, emit, table
 from deltakit_cli.progress import progress
 
 
+def _rank(_: click.Context, __: click.Parameter, text: str | None) -> int | str | None:
+    return int(text) if text is not None and text.isdigit() else text
+
+
 @click.command(
     epilog=example(
         "deltakit merge recipes/merge/task_arithmetic.yaml -o merged\n"
@@ -35,6 +39,7 @@ from deltakit_cli.progress import progress
 @click.option("--vocabulary", help="Rows the base lacks: `base` drops them, a model's name keeps that model's.")
 @click.option("--heads", help="Merge only the body; keep the heads of `base`, of a model by its name, or `drop` all.")
 @click.option("--dtype", help="Of the result.  [default: the models' own]")
+@click.option("--lora", metavar="exact|RANK", callback=_rank, help="Write a PEFT adapter: ranks add up, or are cut.")
 @click.option("--allow-unrelated", is_flag=True, help="Merge models that were trained apart.")
 @click.option("--allow-config-drift", is_flag=True, help="Merge models that are run with different settings.")
 @click.option("--allow-nonfinite", is_flag=True, help="Read and write NaN and infinite weights; the manifest says so.")

@@ -7,19 +7,22 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+from deltakit.checkpoint.licence import conflicts
 from deltakit.checkpoint.open import Checkpoint
 from deltakit.checkpoint.pump import Progress
 from deltakit.checkpoint.sidecar import Sidecar
-from deltakit.manifest import describe_input, make_manifest
+from deltakit.manifest import make_manifest
+from deltakit.merge.about import about, licences_in
 from deltakit.merge.allowances import Allowances
 from deltakit.merge.arithmetic import Arithmetic
 from deltakit.merge.block import Block, blocks_of
 from deltakit.merge.blueprint import Blueprint
-from deltakit.merge.kin import check_kin
+from deltakit.merge.kin import Kin, check_kin
 from deltakit.merge.merged import Merged, merge_deltas
 from deltakit.merge.plan import with_dtype
 from deltakit.merge.planned import Planned
 from deltakit.merge.source import Source
+from deltakit.merge.tokens.aligned import Aligned
 from deltakit.merge.vocabulary import plan_layout
 from deltakit.tensors import TensorMap, TensorSpec, cast, same
 
@@ -68,7 +71,7 @@ class Assembly(Planned):
     removed: tuple[str, ...]
     document: Mapping[str, Any]
     allow: Allowances
-    doubts: tuple[str, ...]
+    kin: Kin
     said: tuple[str, ...] = ()
 
     @property
@@ -97,7 +100,7 @@ class Assembly(Planned):
 
     @property
     def warnings(self) -> tuple[str, ...]:
-        return self.doubts
+        return (*self.kin.warnings, *conflicts(licences_in(self.inputs_said)))
 
     @property
     def allow_nonfinite(self) -> bool:
@@ -129,15 +132,27 @@ class Assembly(Planned):
         parent = self.sources[self.blueprint.base or self.blueprint.donor]
         return parent.text if same(self.tensors, parent.tensors) else ""
 
-    def manifest(self) -> dict[str, Any]:
-        inputs = [
-            describe_input(
-                s.text, s.fingerprint, role="base" if s.label == self.blueprint.base else "model", key=s.label
+    @cached_property
+    def inputs_said(self) -> list[dict[str, Any]]:
+        """The models as the manifest names them."""
+        base, near = self.blueprint.base, self.kin.kinships
+        return [
+            about(
+                s.text, s.fingerprint, s.reads, near.get(s.label), role="base" if s.label == base else "model",
+                key=s.label,
             )
             for s in self.sources.values()
-        ]
+        ]  # fmt: skip
+
+    def manifest(self) -> dict[str, Any]:
         recipe = {**self.document, "dialect": self.blueprint.dialect}
-        return make_manifest("merge", inputs=inputs, recipe=recipe, seed=self.blueprint.seed, notes=self.notes)
+        return make_manifest(
+            "merge",
+            inputs=self.inputs_said,
+            recipe=recipe,
+            seed=self.blueprint.seed,
+            notes=(*self.notes, *self.warnings),
+        )
 
     def action(self, name: str, spec: TensorSpec) -> str:
         piece = self.blueprint.pieces[name]
@@ -148,19 +163,22 @@ class Assembly(Planned):
 
 
 def assemble(
-    blueprint: Blueprint, sources: Mapping[str, Source], document: Mapping[str, Any], allow: Allowances | None = None
+    blueprint: Blueprint, aligned: Aligned, document: Mapping[str, Any], allow: Allowances | None = None
 ) -> Assembly:
-    """The merge of a blueprint, settled; only headers and some MB of samples are read. `sources` are the opened models
-    by label, `document` the recipe as it was read. Raises MismatchError and RecipeError."""
-    allow = allow or Allowances()
-    doubts = check_kin(blueprint, sources, allow)
+    """The merge of a blueprint, settled; only headers and some MB of samples are read. `aligned` are the opened models
+    by label in the vocabulary of the result, `document` the recipe as it was read. Raises MismatchError and
+    RecipeError."""
+    allow, sources = allow or Allowances(), aligned.sources
+    kin = check_kin(blueprint, sources, allow)
     seen = _in_dtype(blueprint, sources)
     made = tuple(_merge(blueprint, block) for block in blocks_of(blueprint, seen))
-    cleaned, removed = sources[blueprint.donor].sidecar.with_config(**blueprint.config).cleaned()
+    sidecar = aligned.dress(sources[blueprint.donor].sidecar).with_config(**blueprint.config)
+    cleaned, removed = sidecar.cleaned()
     specs = {n: s for m in made for n, s in m.merged.tensors.specs.items()}
     if blueprint.out_dtype:
         specs = {n: TensorSpec(s.shape, blueprint.out_dtype) if s.is_float else s for n, s in specs.items()}
-    return Assembly(blueprint, sources, made, with_dtype(cleaned, specs), removed, document, allow, doubts)
+    files = with_dtype(cleaned, specs)
+    return Assembly(blueprint, sources, made, files, removed, document, allow, kin, aligned.notes)
 
 
 def _in_dtype(blueprint: Blueprint, sources: Mapping[str, Source]) -> Mapping[str, Source]:

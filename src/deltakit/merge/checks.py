@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TypeVar
 
@@ -10,11 +10,11 @@ from deltakit.delta.applied import Applied
 from deltakit.errors import MismatchError
 from deltakit.merge.drift import check_drift
 from deltakit.merge.inputs import Inputs
-from deltakit.merge.parents import check_parents
+from deltakit.merge.parents import Kinship, Sampled, check_parents
 from deltakit.merge.recipe import MergeRecipe
 from deltakit.merge.vocabulary import Layout, plan_layout
 
-__all__ = ["Problems", "settle"]
+__all__ = ["Problems", "Settled", "settle"]
 
 T = TypeVar("T")
 
@@ -47,7 +47,17 @@ class Problems:
         )
 
 
-def settle(inputs: Inputs, recipe: MergeRecipe, dtype: str | None) -> tuple[Layout, tuple[str, ...]]:
+@dataclass(frozen=True)
+class Settled:
+    """What checking gives: the layout of the result, a line for everything doubtful, and how near each model lies to
+    the base, by label."""
+
+    layout: Layout
+    warnings: tuple[str, ...]
+    kinships: Mapping[str, Kinship]
+
+
+def settle(inputs: Inputs, recipe: MergeRecipe, dtype: str | None) -> Settled:
     """The layout of the result and the warnings. MismatchError for models that do not fit together in names and shapes,
     were trained apart, or are run with different settings; each of these can be allowed by the recipe."""
     problems, none = Problems(), Layout({}, None, ())
@@ -55,13 +65,11 @@ def settle(inputs: Inputs, recipe: MergeRecipe, dtype: str | None) -> tuple[Layo
     label = inputs.stand_in or "the base"
     models = [(m.label, Applied(inputs.base, m.delta)) for m in inputs.members]
     configs = [(m.label, m.delta.sidecar.config) for m in inputs.members]
-    parents: tuple[str, ...] = problems.of(
-        lambda: (
-            check_parents(
-                inputs.base, models, base_label=label, allow_unrelated=recipe.allow_unrelated, strict=recipe.strict
-            ).warnings
+    parents = problems.of(
+        lambda: check_parents(
+            inputs.base, models, base_label=label, allow_unrelated=recipe.allow_unrelated, strict=recipe.strict
         ),
-        (),
+        Sampled({}),
     )
     # Where tensors differ, a head that is tied in one model and untied in the other is said there.
     tied = any(m.delta.specs.keys() != inputs.base.specs.keys() for m in inputs.members)
@@ -74,4 +82,4 @@ def settle(inputs: Inputs, recipe: MergeRecipe, dtype: str | None) -> tuple[Layo
     )  # fmt: skip
     layout = problems.of(lambda: plan_layout(inputs, recipe.vocabulary, dtype), none)
     problems.refuse()
-    return layout, (*parents, *drifts)
+    return Settled(layout, (*parents.warnings, *drifts), parents.kinships)

@@ -3,37 +3,46 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 from deltakit.merge.allowances import Allowances
 from deltakit.merge.blueprint import Blueprint
 from deltakit.merge.checks import Problems
 from deltakit.merge.drift import check_drift
-from deltakit.merge.parents import check_parents
+from deltakit.merge.parents import Kinship, Sampled, check_parents
 from deltakit.merge.source import Source
 
-__all__ = ["check_kin"]
+__all__ = ["Kin", "check_kin"]
 
 
-def check_kin(blueprint: Blueprint, sources: Mapping[str, Source], allow: Allowances) -> tuple[str, ...]:
-    """The warnings about models that do not belong together. MismatchError for those trained apart or run with other
-    settings, all at once, unless allowed. Models whose layers only stand one after another need not be related."""
+@dataclass(frozen=True)
+class Kin:
+    """A line for everything doubtful, and how near each model lies to the base, by label."""
+
+    warnings: tuple[str, ...]
+    kinships: Mapping[str, Kinship]
+
+
+def check_kin(blueprint: Blueprint, sources: Mapping[str, Source], allow: Allowances) -> Kin:
+    """What is known of the models. MismatchError for those trained apart or run with other settings, all at once,
+    unless allowed. Models whose layers only stand one after another need not be related."""
     head = blueprint.base or blueprint.donor
     mixed = {u.read.model for p in blueprint.pieces.values() for u in p.uses if len(p.uses) > 1 or p.base}
     others = [s for label, s in sources.items() if label != head and label in mixed]
-    problems, none = Problems(), ()
-    kin: tuple[str, ...] = problems.of(
+    problems, silent = Problems(), tuple[str, ...]()
+    kin = problems.of(
         lambda: check_parents(
             sources[head].tensors, [(s.label, s.tensors) for s in others],
             base_label=head, allow_unrelated=allow.unrelated, strict=allow.strict,
-        ).warnings,
-        none,
+        ),
+        Sampled({}),
     )  # fmt: skip
-    drift: tuple[str, ...] = problems.of(
+    drift = problems.of(
         lambda: check_drift(
             sources[head].sidecar.config, [(s.label, s.sidecar.config) for s in others],
             base_label=head, allow=allow.config_drift, ignore=("tie_word_embeddings", *blueprint.config),
         ),
-        none,
+        silent,
     )  # fmt: skip
     problems.refuse()
-    return (*kin, *drift)
+    return Kin((*kin.warnings, *drift), kin.kinships)

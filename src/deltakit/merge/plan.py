@@ -4,18 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
+from deltakit.checkpoint.licence import conflicts
 from deltakit.checkpoint.open import Checkpoint
 from deltakit.checkpoint.pump import Progress
 from deltakit.checkpoint.sidecar import Sidecar
 from deltakit.delta.applied import Applied
 from deltakit.delta.open import Model
 from deltakit.errors import RecipeError
-from deltakit.manifest import describe_input, make_manifest
+from deltakit.manifest import make_manifest
+from deltakit.merge.about import about, licences_in
 from deltakit.merge.calibration import Calibrator, calibrator_for
-from deltakit.merge.checks import settle
+from deltakit.merge.checks import Settled, settle
 from deltakit.merge.inputs import Inputs, open_inputs
+from deltakit.merge.lora import Wanted
 from deltakit.merge.merged import Merged, changes, merge_deltas
 from deltakit.merge.planned import Planned
 from deltakit.merge.recipe import MergeRecipe
@@ -37,12 +41,12 @@ class Plan(Planned):
     made: Merged
     sidecar: Sidecar
     removed: tuple[str, ...]
-    doubts: tuple[str, ...] = ()
+    settled: Settled
     calibrator: Calibrator | None = None
 
     @property
     def warnings(self) -> tuple[str, ...]:
-        return self.doubts
+        return (*self.settled.warnings, *conflicts(licences_in(self.inputs_said)))
 
     @property
     def allow_nonfinite(self) -> bool:
@@ -54,8 +58,7 @@ class Plan(Planned):
 
     @property
     def tensors(self) -> TensorMap:
-        heads = self.inputs.heads
-        return heads.result(self.made.tensors, self.made.dtype) if heads else self.made.tensors
+        return self.inputs.whole(self.made.tensors, self.made.dtype)
 
     @property
     def order(self) -> tuple[str, ...]:
@@ -79,8 +82,14 @@ class Plan(Planned):
 
     @property
     def merged(self) -> Merged | None:
-        whole = self.inputs.heads is None or self.inputs.heads.own
-        return self.made if self.recipe.base is not None and whole else None
+        heads, layout = self.inputs.heads, self.inputs.layout
+        own = (heads is None or heads.own) and layout is None
+        return self.made if self.recipe.base is not None and own else None
+
+    @property
+    def lora(self) -> Wanted | None:
+        dtype = dtype_code(self.recipe.dtype or "F32")
+        return None if self.recipe.lora is None else Wanted(self.recipe.lora, dtype)
 
     def equals(self) -> str:
         return "" if changes(self.made) else self.inputs.base_source
@@ -90,21 +99,33 @@ class Plan(Planned):
         base = self.inputs.checkpoints[0] if self.merged is not None and not self.recipe.dtype else None
         return Model(self.tensors, self.sidecar, source, base, self.made.delta if base is not None else None)
 
-    def manifest(self) -> dict[str, Any]:
-        base = describe_input(self.inputs.base_source, self.inputs.fingerprint, role="base")
+    @cached_property
+    def inputs_said(self) -> list[dict[str, Any]]:
+        """The base and the models as the manifest names them."""
+        near = self.settled.kinships
+        base = about(self.inputs.base_source, self.inputs.fingerprint, self.inputs.checkpoints[:1], role="base")
         models = [
-            describe_input(m.source, m.delta.lineage.tuned, role="model", key=m.key, note=dict(m.delta.lineage.note))
+            about(
+                m.source, m.delta.lineage.tuned, m.reads, near.get(m.label), role="model", key=m.key,
+                note=dict(m.delta.lineage.note),
+            )
             for m in self.inputs.members
-        ]
+        ]  # fmt: skip
+        return [base, *models]
+
+    def manifest(self) -> dict[str, Any]:
         recipe = self.recipe.model_dump(by_alias=True, exclude_none=True)
         texts = self.calibrator.described() if self.calibrator else []
-        inputs = [base, *models, *texts]
+        inputs = [*self.inputs_said, *texts]
         return make_manifest(
-            "merge", inputs=inputs, recipe=recipe, seed=self.recipe.seed, notes=(*self.notes, *self.doubts)
+            "merge", inputs=inputs, recipe=recipe, seed=self.recipe.seed, notes=(*self.notes, *self.warnings)
         )
 
     def action(self, name: str, spec: TensorSpec) -> str:
-        heads = self.inputs.heads
+        heads, layout = self.inputs.heads, self.inputs.layout
+        if layout and layout.packed(name):
+            return f"{self.recipe.method}, expert by expert"
+        name = layout.apart(name) if layout else name
         if heads and heads.keeps(name):
             return f"kept from {heads.bearer.label if heads.bearer else 'base'}"
         name = heads.known(name) if heads else name
@@ -125,12 +146,14 @@ def plan_merge(recipe: MergeRecipe) -> Plan:
     if dtype is not None and dtype not in FLOAT_DTYPES:
         raise RecipeError(f"dtype {recipe.dtype!r} holds no weights", remedy="use bfloat16, float16 or float32")
     inputs = open_inputs(recipe)
-    layout, doubts = settle(inputs, recipe, dtype)
+    dtype = dtype if recipe.lora is None else None  # an adapter's dtype is that of its factors
+    settled = settle(inputs, recipe, dtype)
+    layout = settled.layout
     calibrator = calibrator_for(recipe, inputs)
-    merged = merge_deltas(inputs, layout, scale=recipe.scale, seed=recipe.seed, dtype=dtype, calibrator=calibrator)
+    merged = merge_deltas(inputs, layout, scale=recipe.lambda_, seed=recipe.seed, dtype=dtype, calibrator=calibrator)
     files = Applied(merged.base, merged.delta).sidecar
     sidecar, removed = (inputs.heads.files(files) if inputs.heads else files).cleaned()
-    return Plan(recipe, inputs, layout, merged, with_dtype(sidecar, merged.tensors.specs), removed, doubts, calibrator)
+    return Plan(recipe, inputs, layout, merged, with_dtype(sidecar, merged.tensors.specs), removed, settled, calibrator)
 
 
 def with_dtype(sidecar: Sidecar, specs: Mapping[str, TensorSpec]) -> Sidecar:

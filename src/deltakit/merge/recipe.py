@@ -6,13 +6,13 @@ import functools
 import inspect
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any, TypeAlias
+from typing import Annotated, Any, Literal, TypeAlias
 
 import pydantic
 from pydantic import Field
 
 from deltakit.errors import RecipeError
-from deltakit.merge import METHODS, POSTS
+from deltakit.merge import DIALECTS, METHODS, POSTS
 from deltakit.merge.calibration import Calibration
 from deltakit.merge.method import Method
 from deltakit.recipe import Section
@@ -20,7 +20,7 @@ from deltakit.recipe.parameters import make_checked, parse_checked
 from deltakit.registry import check_keys
 from deltakit.sparsify.flow import Transform
 
-__all__ = ["MergeRecipe", "ModelItem", "merge_recipe", "methods_of"]
+__all__ = ["MergeRecipe", "ModelItem", "merge_recipe", "methods_of", "parameters_of"]
 
 
 class ModelItem(Section):
@@ -38,17 +38,25 @@ class MergeRecipe(Section):
     method: str = Field("task_arithmetic", description="One of `deltakit ls methods`.")
     base: str | None = Field(None, min_length=1, description="The parent that the deltas are taken from.")
     models: tuple[ModelItem, ...]
-    scale: float = Field(1.0, alias="lambda", description="Factor of the merged delta.")
+    lambda_: float = Field(1.0, alias="lambda", description="Factor of the merged delta.")
     seed: int = Field(42, description="Keys random masks, with the models' names.")
     vocabulary: str | None = Field(
         None, description="Rows the base lacks: `base` drops them, a model's name keeps its."
     )
     dtype: str | None = Field(None, description="Of the result; default: the models' own.")
+    lora: Literal["exact"] | Annotated[int, Field(gt=0)] | None = Field(
+        None, description="Write a PEFT adapter: `exact` adds the ranks of products up, a number cuts to that rank."
+    )
     post: str | None = Field(None, min_length=1, description='On the merged delta, e.g. "aim(omega=0.4)".')
     calibration: Calibration | None = Field(None, description="The text that data-aware methods look at.")
     heads: str | None = Field(
         None, description="Merge only the body, and keep the heads of `base`, of a model by its name, or `drop` all."
     )
+    dialect: Literal["paper", "mergekit"] = Field("paper", description="Whose arithmetic the method is computed in.")
+    tokenizer: Mapping[str, Any] | None = Field(
+        None, description="The result's vocabulary: source (union, base, a model), tokens, pad_to_multiple_of."
+    )
+    chat_template: str | None = Field(None, min_length=1, description="auto, a template's or a model's name, or Jinja.")
     allow_unrelated: bool = Field(False, description="Merge models that were trained apart.")
     allow_config_drift: bool = Field(False, description="Merge models that are run with different settings.")
     allow_nonfinite: bool = Field(False, description="Read and write NaN and infinite weights.")
@@ -60,10 +68,11 @@ Parameters: TypeAlias = Mapping[str, Any]
 
 @functools.cache
 def merge_recipe() -> type[MergeRecipe]:
-    """The recipe model with the keywords of all methods, unset by default."""
+    """The recipe model with the keywords of all methods in all dialects, unset by default."""
     found: dict[str, Any] = {}
-    for method in METHODS.names():
-        for name, parameter in inspect.signature(METHODS.factory(method), eval_str=True).parameters.items():
+    factories = [registry.factory(method) for registry in DIALECTS.values() for method in registry.names()]
+    for factory in factories:
+        for name, parameter in inspect.signature(factory, eval_str=True).parameters.items():
             known = found.get(name)
             found[name] = parameter.annotation if known is None else known | parameter.annotation
     fields: dict[str, Any] = {n: (found[n] | None, None) for n in sorted(found)}

@@ -11,7 +11,7 @@ from deltakit.errors import RecipeError
 from deltakit.merge import DIALECTS
 from deltakit.merge.allowances import Allowances
 from deltakit.merge.mergekit.planning import config_models, plan_config
-from deltakit.merge.plan import plan_merge
+from deltakit.merge.native import plan_recipe
 from deltakit.merge.planned import Planned
 from deltakit.merge.quick import read_merge
 from deltakit.merge.recipe import merge_recipe
@@ -47,10 +47,10 @@ def plan_request(
         return _config(path, models, given, overrides, dialect or "mergekit")
     chosen = {} if dialect is None else {"dialect": dialect}
     if path is None:
-        return plan_merge(read_merge(None, models, {**given, **chosen}, overrides))
+        return plan_recipe(read_merge(None, models, {**given, **chosen}, overrides))
     flags = [f"{key}=true" for key in _ALLOWANCES if given.pop(key, False)]
     flags += [f"{key}={value}" for key, value in chosen.items()]
-    return plan_merge(read_merge(path, models, given, [*overrides, *flags]))
+    return plan_recipe(read_merge(path, models, given, [*overrides, *flags]))
 
 
 def _config(

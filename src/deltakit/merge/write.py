@@ -1,4 +1,4 @@
-"""Writing a merge: a model folder, or a delta file (an expression where the method is linear)."""
+"""Writing a merge: a model folder, an adapter, or a delta file (an expression where the method is linear)."""
 
 from __future__ import annotations
 
@@ -9,29 +9,34 @@ from pathlib import Path
 from typing import Any
 
 from deltakit.card import model_card
-from deltakit.checkpoint.job import prepare
+from deltakit.checkpoint.job import Job, prepare
+from deltakit.checkpoint.licence import result_licence
 from deltakit.checkpoint.pump import Progress, silent
 from deltakit.checkpoint.ranks import ALONE, Ranks
 from deltakit.checkpoint.sidecar import Sidecar
 from deltakit.checkpoint.staging import check_apart
 from deltakit.checkpoint.together import write_together
-from deltakit.checkpoint.write import plan_checkpoint, write_job
+from deltakit.checkpoint.write import plan_checkpoint, plan_job, write_job
 from deltakit.delta.difference import difference
 from deltakit.delta.expression import Delta, Lineage
 from deltakit.delta.open import local_paths, parse_expression
 from deltakit.delta.write import plan_delta, write_delta, write_sum
 from deltakit.errors import NoEffectError, RecipeError
+from deltakit.merge.about import licences_in
+from deltakit.merge.lora import Wanted, adapters_among, lora_job
 from deltakit.merge.merged import Merged
-from deltakit.merge.plan import plan_merge
+from deltakit.merge.native import plan_recipe
 from deltakit.merge.planned import Planned
 from deltakit.merge.recipe import MergeRecipe
 
 __all__ = ["MergeResult", "merge", "plan_output"]
 
+_FOLDERS = ("model", "adapter")
+
 
 @dataclass(frozen=True)
 class MergeResult:
-    """What a merge wrote: kind "model", "delta" or "expression", bytes on disk, and what was dropped on the way."""
+    """What a merge wrote: kind "model", "adapter", "delta" or "expression", bytes, and what was dropped on the way."""
 
     path: Path
     kind: str
@@ -45,10 +50,12 @@ class MergeResult:
 
 def plan_output(recipe: MergeRecipe | Planned, out: Path, *, overwrite: bool = False) -> dict[str, Any]:
     """What `merge` would do, JSON-able: every tensor with its action, bytes, free disk. Reads no weights."""
-    plan = recipe if isinstance(recipe, Planned) else plan_merge(recipe)
+    plan = recipe if isinstance(recipe, Planned) else plan_recipe(recipe)
     _check_apart(plan, out)
     kind, delta = _kind(plan, out), plan.merged
-    if kind == "model" or delta is None:
+    if plan.lora is not None:
+        written = plan_job(_adapter(plan, plan.lora, out), overwrite=overwrite)
+    elif kind == "model" or delta is None:
         written = plan_checkpoint(
             plan.tensors, out, sidecar=_files(plan), manifest=plan.manifest(), overwrite=overwrite,
             order=plan.order, inputs=plan.checkpoints, allow_nonfinite=plan.allow_nonfinite,
@@ -78,11 +85,11 @@ def merge(
     Several processes (`crew`) that call this alike write one folder together. Raises NoEffectError where the result
     would equal the base, and the errors of planning and writing.
     """
-    plan = recipe if isinstance(recipe, Planned) else plan_merge(recipe)
+    plan = recipe if isinstance(recipe, Planned) else plan_recipe(recipe)
     _check_apart(plan, out)
     kind = _kind(plan, out)
-    if kind != "model" and crew.world > 1:
-        raise RecipeError("several processes write a model folder only", remedy="write a delta file with one process")
+    if kind not in _FOLDERS and crew.world > 1:
+        raise RecipeError("several processes write a folder only", remedy="write a delta file with one process")
     plan.measure(progress)
     if same := plan.equals():
         raise NoEffectError(
@@ -90,8 +97,8 @@ def merge(
             remedy="check weights and lambda, and that the models differ from the base",
         )
     delta = plan.merged
-    if kind == "model" or delta is None:
-        return _write_model(plan, out, overwrite, threads, progress, crew)
+    if kind in _FOLDERS or delta is None:
+        return _write_folder(plan, out, overwrite, threads, progress, crew)
     if kind == "expression":
         return _write_sum(plan, delta, out, overwrite)
     return _write_delta(plan, delta, out, overwrite, threads, progress)
@@ -104,6 +111,8 @@ def _check_apart(plan: Planned, out: Path) -> None:
 
 def _kind(plan: Planned, out: Path) -> str:
     """What the output will be."""
+    if plan.lora is not None:
+        return "adapter"
     if Path(out).suffix != ".delta":
         return "model"
     if plan.merged is None:
@@ -119,23 +128,42 @@ def _kind(plan: Planned, out: Path) -> str:
 
 def _files(plan: Planned) -> Sidecar:
     """The files beside the weights, with a model card."""
-    card = model_card(plan.manifest(), title=f"A merge by {plan.method}", relation="merge")
+    made = plan.manifest()
+    licence = result_licence(licences_in(made["inputs"]))
+    card = model_card(made, title=f"A merge by {plan.method}", relation="merge", license=licence)
     return plan.sidecar.with_files({"README.md": card.encode()})
 
 
-def _write_model(
+def _adapter(plan: Planned, wanted: Wanted, out: Path) -> Job:
+    """The folder of an adapter over the named base."""
+    if plan.merged is None:
+        raise RecipeError("an adapter needs a base, and the recipe names none", remedy="name a base")
+    if Path(out).suffix == ".delta":
+        raise RecipeError(f"{out}: an adapter is a folder, no delta file", remedy="name a folder, or leave lora out")
+    inputs = plan.merged.inputs
+    return lora_job(
+        plan.merged.delta, plan.merged.base, out, wanted, adapters=adapters_among([m.source for m in inputs.members]),
+        base_name=inputs.base_source, manifest=plan.manifest(), card=_files(plan).files["README.md"],
+        inputs=plan.checkpoints, allow_nonfinite=plan.allow_nonfinite,
+    )  # fmt: skip
+
+
+def _write_folder(
     plan: Planned, out: Path, overwrite: bool, threads: int, progress: Progress, crew: Ranks
 ) -> MergeResult:
-    job = prepare(
-        plan.tensors, out, _files(plan), plan.manifest(), order=plan.order, inputs=plan.checkpoints,
-        allow_nonfinite=plan.allow_nonfinite,
-    )  # fmt: skip
+    if plan.lora is not None:
+        job = _adapter(plan, plan.lora, out)
+    else:
+        job = prepare(
+            plan.tensors, out, _files(plan), plan.manifest(), order=plan.order, inputs=plan.checkpoints,
+            allow_nonfinite=plan.allow_nonfinite,
+        )  # fmt: skip
     if crew.world > 1:
         written = write_together(job, crew, overwrite=overwrite, threads=threads, progress=progress)
     else:
         written = write_job(job, overwrite=overwrite, threads=threads, progress=progress)
     return MergeResult(
-        written.path, "model", written.nbytes, plan.notes, plan.removed, written.fingerprint, written.resumed,
+        written.path, _kind(plan, out), written.nbytes, plan.notes, plan.removed, written.fingerprint, written.resumed,
         plan.warnings,
     )  # fmt: skip
 

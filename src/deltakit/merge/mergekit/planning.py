@@ -8,9 +8,12 @@ from pathlib import Path
 from deltakit import manifest as manifests
 from deltakit.merge.allowances import Allowances
 from deltakit.merge.assemble import Assembly, assemble
-from deltakit.merge.mergekit.resolution import blueprint
+from deltakit.merge.mergekit.resolution import blueprint, tokenizer_of
 from deltakit.merge.mergekit.stage import Stage, read_config
 from deltakit.merge.source import Source, open_source
+from deltakit.merge.tokens.align import align
+from deltakit.merge.tokens.aligned import Aligned
+from deltakit.merge.tokens.choice import tokenizer_choice
 
 __all__ = ["config_models", "plan_config"]
 
@@ -22,10 +25,19 @@ def plan_config(
     a later one reads it range by range. Raises RecipeError, InputError and MismatchError."""
     made: dict[str, Assembly] = {}
     for stage in read_config(path):
-        sources = {label: _source(label, stage, made) for label in stage.references}
-        plan = blueprint(stage, sources, dialect=dialect, seed=seed)
-        made[stage.name] = assemble(plan, sources, stage.document, allow or Allowances())
+        aligned = _aligned(stage, {label: _source(label, stage, made) for label in stage.references})
+        plan = blueprint(stage, aligned.sources, dialect=dialect, seed=seed)
+        made[stage.name] = assemble(plan, aligned, stage.document, allow or Allowances())
     return made[stage.name]
+
+
+def _aligned(stage: Stage, sources: Mapping[str, Source]) -> Aligned:
+    """The models in one vocabulary; heads that are tied in one and untied in another have the same names behind it."""
+    config = stage.config
+    base = config.base_model.label if config.base_model else None
+    donor = base or next(iter(sources))
+    choice = tokenizer_choice(None, tokenizer_of(config))
+    return align(sources, choice, donor=donor, base=base, chat_template=config.chat_template)
 
 
 def _source(label: str, stage: Stage, made: Mapping[str, Assembly]) -> Source:

@@ -18,7 +18,7 @@ from deltakit.merge.mergekit.setting import Settings, is_gradient
 from deltakit.merge.mergekit.stage import Stage
 from deltakit.merge.source import Source
 
-__all__ = ["blueprint", "resolve"]
+__all__ = ["blueprint", "resolve", "tokenizer_of"]
 
 
 def blueprint(stage: Stage, sources: Mapping[str, Source], *, dialect: str = "mergekit", seed: int = 42) -> Blueprint:
@@ -53,7 +53,7 @@ def resolve(
         out_dtype=config.out_dtype,
         seed=seed,
         config=configuration(models[donor], made.rows, sliced=made.sliced, notes=made.notes),
-        tokenizer=_tokenizer(config),
+        tokenizer=tokenizer_of(config),
         chat_template=config.chat_template,
         notes=tuple(dict.fromkeys(made.notes)),
     )
@@ -172,7 +172,7 @@ def _input(entry: Entry) -> Input:
     return Input(entry.model.label, entry.parameters or {})
 
 
-def _tokenizer(config: Config) -> dict[str, Any] | None:
+def tokenizer_of(config: Config) -> dict[str, Any] | None:
     """The choice as plain data, models by their labels."""
     if config.tokenizer is None:
         return None if config.tokenizer_source is None else {"source": _plain(config.tokenizer_source)}
