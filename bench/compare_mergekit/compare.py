@@ -182,7 +182,8 @@ def compare_statistics(
 def line(found: Outcome) -> str:
     """A row for the terminal."""
     said = "; ".join(found.failures + found.remarks)
-    return f"{found.name:20} {found.target:10} {found.reached:26} {found.seconds[0]:5.1f} s {found.seconds[1]:5.1f} s  {said}"
+    times = " ".join(f"{t:5.1f} s" for t in found.seconds)
+    return f"{found.name:20} {found.target:10} {found.reached:26} {times}  {said}"
 
 
 def write(page: Path, outcomes: list[Outcome]) -> None:
@@ -193,7 +194,9 @@ def write(page: Path, outcomes: list[Outcome]) -> None:
         f"{1 - o.distance.equal:.3%} | {o.tokens[0]} / {o.tokens[1]} | {'; '.join(o.failures + o.remarks)} |"
         for o in outcomes
     ]
-    head = "| config | target | reached | elements that differ | tokens, ours / theirs | remarks |\n|---|---|---|---|---|---|\n"
+    head = (
+        "| config | target | reached | elements that differ | tokens, ours / theirs | remarks |\n" + "|---" * 6 + "|\n"
+    )
     text = (HERE / "page.md").read_text()
     page.write_text(
         text.replace("TABLE\n", head + "\n".join(rows) + "\n").replace("STATISTICS\n", _statistics(outcomes))

@@ -43,7 +43,8 @@ def tensors_of(folder: Path) -> Tensors:
     found: Tensors = {}
     for file in sorted(folder.glob("*.safetensors")):
         with safe_open(file, "pt") as opened:
-            found |= {name: opened.get_tensor(name) for name in opened.keys()}
+            names = opened.keys()
+            found |= {name: opened.get_tensor(name) for name in names}
     return found
 
 
