@@ -80,9 +80,9 @@ def page(found: Found, cases: Sequence[Case], family: Path, sizes: Sequence[Path
         "# Merging: speed and memory", "",
         f"Made by `{command}`.", "",
         f"Family `{family.name}`: base and two fine-tunes in bf16, in the page cache. Whole commands, start-up and",
-        "fsync included. Ours, the limit and mergekit 0.1.5 ran in turn, each after the same pause. The limit reads the",
-        "same inputs through memory maps, writes as many bytes and syncs them, without start-up. Medians, [least to",
-        f"most], (CPU seconds). Everything else on the machine used at most {others:.2f} cores during a run.",
+        "fsync included. Ours, the limit and mergekit 0.1.5 ran in turn, each after the same pause. The limit reads",
+        "the same inputs through memory maps, writes as many bytes and syncs them, without start-up. Medians,",
+        f"[least to most], (CPU seconds). Everything else on the machine used at most {others:.2f} cores during a run.",
         "", *speed(found, cases, family.name), "",
     ]  # fmt: skip
     if first:

@@ -37,6 +37,18 @@ def test_no_more_than_the_bound_is_in_hand(threads: int) -> None:
         assert len(taken) - len(finished) <= threads + 1
 
 
+@pytest.mark.parametrize("threads", [2, 4])
+def test_work_goes_on_ahead_of_a_busy_caller(threads: int) -> None:
+    begun: list[int] = []
+    made = pump(range(30), lambda i: begun.append(i), threads=threads, ahead=8)
+    next(made)
+    deadline = time.monotonic() + 5
+    while len(begun) < threads + 8 and time.monotonic() < deadline:
+        time.sleep(0.001)
+    assert sorted(begun) == list(range(threads + 8))
+    made.close()
+
+
 @pytest.mark.parametrize("threads", THREADS)
 def test_each_item_is_fetched_ahead_at_most_once(threads: int) -> None:
     ahead: list[int] = []

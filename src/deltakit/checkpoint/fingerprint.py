@@ -32,7 +32,11 @@ def fingerprint(source: TensorMap) -> str:
 def _digest(source: TensorMap, name: str, spec: TensorSpec) -> str:
     state = hashlib.sha256()
     stride = spec.row_size * spec.itemsize
+    whole = source.buffer(name) if getattr(source, "mapped", False) else None
     for start, end in _blocks(spec.nbytes):
+        if whole is not None:
+            state.update(whole[start:end])
+            continue
         lo, hi = start // stride, -(-end // stride)
         state.update(source.buffer(name, lo, hi)[start - lo * stride : end - lo * stride])
     return state.hexdigest()

@@ -31,6 +31,8 @@ class Checkpoint:
     output may touch (the folder, or the files if those were named). Threads may read at once.
     """
 
+    mapped = True  # a buffer of any size is a view that costs nothing
+
     def __init__(
         self,
         source: str,

@@ -79,8 +79,10 @@ def pump(
     threads: int = 0,
     prefetch: Callable[[T], Any] | None = None,
     stop: threading.Event | None = None,
+    ahead: int = 1,
 ) -> Generator[tuple[T, R], None, None]:
-    """(item, work(item)) in the items' order; at most `threads` + 1 items are in hand at any time.
+    """(item, work(item)) in the items' order; at most `threads` + `ahead` items are in hand at any time: more than 1
+    lets work go on while the caller is busy with a result, where results are small.
 
     `threads` 0 means one per core; 1 works in the caller's thread. `prefetch` is called with an item
     while those before it are still in work. On an error or an interrupt nothing new is begun, running
@@ -89,7 +91,7 @@ def pump(
     threads = threads or cores()
     if threads == 1:
         return _inline(items, work, prefetch)
-    return _threaded(items, work, threads, prefetch, stop or threading.Event())
+    return _threaded(items, work, threads, prefetch, stop or threading.Event(), ahead)
 
 
 def _inline(
@@ -112,13 +114,14 @@ def _threaded(
     threads: int,
     prefetch: Callable[[T], Any] | None,
     stop: threading.Event,
+    ahead: int,
 ) -> Generator[tuple[T, R], None, None]:
     source = iter(items)
     running: deque[tuple[T, Future[R]]] = deque()
     pool = ThreadPoolExecutor(threads, thread_name_prefix="deltakit")
     try:
         while True:
-            for item in islice(source, threads + 1 - len(running)):
+            for item in islice(source, threads + ahead - len(running)):
                 if prefetch:
                     prefetch(item)
                 running.append((item, pool.submit(work, item)))

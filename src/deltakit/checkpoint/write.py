@@ -27,6 +27,7 @@ from deltakit.tensors import TensorMap, row_blocks
 __all__ = ["Written", "finish", "finished", "plan_checkpoint", "pull", "write_checkpoint", "write_job"]
 
 _BATCH = 256 << 20  # bytes written between two syncs of the journal
+_AHEAD = 16  # tensors that may be begun while the journal syncs; only their names and records are held
 
 
 @dataclass(frozen=True)
@@ -140,7 +141,7 @@ def pull(job: Job, folder: Path, journal: Journal, done: dict[str, Record], thre
             progress.advance(sum(record.length for record in done.values()), "resumed")
             left = [name for name in job.order if name not in done]
             prefetch = getattr(job.source, "prefetch", None)
-            with closing(pump(left, write, threads=threads, prefetch=prefetch, stop=stop)) as records:
+            with closing(pump(left, write, threads=threads, prefetch=prefetch, stop=stop, ahead=_AHEAD)) as records:
                 _note(journal, done, records)
         finally:
             progress.stop()
