@@ -26,8 +26,8 @@ from measure import (
     config_differences,
     distance,
     in_order_of,
+    said,
     statistics,
-    template,
     tensors_of,
     vocabulary,
 )
@@ -124,8 +124,8 @@ def start(command: list[str], work: Path, found: Outcome, tool: str) -> float:
     begun = time.perf_counter()
     done = subprocess.run(command, cwd=work, env=os.environ | quiet, capture_output=True, text=True, timeout=600)
     if done.returncode:
-        said = [text for text in done.stderr.strip().splitlines() if text.strip()]
-        found.failures.append(f"{tool} ended with {done.returncode}: {' '.join(said[-2:])[:300]}")
+        lines = [text for text in done.stderr.strip().splitlines() if text.strip()]
+        found.failures.append(f"{tool} ended with {done.returncode}: {' '.join(lines[-2:])[:300]}")
     return time.perf_counter() - begun
 
 
@@ -139,8 +139,8 @@ def compare(found: Outcome, ours: Path, theirs: Path, work: Path, path: Path) ->
         found.failures.append(f"tokenizers differ in {len(lost)} tokens: {', '.join(lost[:5])}")
     elif tokens != other:
         found.remarks.append("ids of tokens in another order; rows compared by token")
-    if template(ours) != template(theirs):
-        found.failures.append("chat templates differ")
+    if said(ours) != said(theirs):
+        found.failures.append("chat templates write different text")
     must, more = config_differences(ours, theirs)
     repaired = re.search(r"^# repaired: (\S+)", path.read_text(), re.MULTILINE)
     if repaired and repaired[1] in must:
@@ -150,15 +150,15 @@ def compare(found: Outcome, ours: Path, theirs: Path, work: Path, path: Path) ->
         found.failures.append(f"config.json differs in {', '.join(must)}")
     if more:
         found.remarks.append(f"config.json also differs in {', '.join(more)}")
+    found.distance = distance(a, b)
+    found.failures += found.distance.apart
     if found.target == "statistics":
         compare_statistics(found, a, b, work, path)
     else:
-        compare_bits(found, a, b)
+        check_bits(found)
 
 
-def compare_bits(found: Outcome, ours: dict[str, torch.Tensor], theirs: dict[str, torch.Tensor]) -> None:
-    found.distance = distance(ours, theirs)
-    found.failures += found.distance.apart
+def check_bits(found: Outcome) -> None:
     reached = found.distance.equal == 1.0 if found.target == "exact" else found.distance.ulp <= 1.0
     if not reached:
         found.failures.append(
@@ -181,9 +181,9 @@ def compare_statistics(
 
 def line(found: Outcome) -> str:
     """A row for the terminal."""
-    said = "; ".join(found.failures + found.remarks)
+    remarks = "; ".join(found.failures + found.remarks)
     times = " ".join(f"{t:5.1f} s" for t in found.seconds)
-    return f"{found.name:20} {found.target:10} {found.reached:26} {times}  {said}"
+    return f"{found.name:20} {found.target:10} {found.reached:26} {times}  {remarks}"
 
 
 def write(page: Path, outcomes: list[Outcome]) -> None:

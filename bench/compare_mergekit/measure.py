@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from jinja2.sandbox import ImmutableSandboxedEnvironment
 from safetensors import safe_open
 from tokenizers import Tokenizer
 from transformers import AutoConfig
@@ -132,10 +133,16 @@ def vocabulary(folder: Path) -> dict[str, int]:
     return Tokenizer.from_file(str(path)).get_vocab() if path.exists() else {}
 
 
-def template(folder: Path) -> str:
-    """The chat template, wherever it stands."""
-    own = folder / "chat_template.jinja"
-    if own.exists():
-        return own.read_text()
-    path = folder / "tokenizer_config.json"
-    return str(json.loads(path.read_text()).get("chat_template") or "") if path.exists() else ""
+TALK = [{"role": "user", "content": "How are you?"}, {"role": "assistant", "content": "Well."}]
+
+
+def said(folder: Path) -> tuple[str, ...]:
+    """A talk as the folder's chat template writes it, wherever the template stands; with and without a next turn."""
+    own, path = folder / "chat_template.jinja", folder / "tokenizer_config.json"
+    text = (
+        own.read_text() if own.exists() else json.loads(path.read_text()).get("chat_template") if path.exists() else ""
+    )
+    made = ImmutableSandboxedEnvironment(trim_blocks=True, lstrip_blocks=True).from_string(
+        text or ""
+    )  # as transformers
+    return tuple(made.render(messages=TALK, add_generation_prompt=more) for more in (False, True))
