@@ -10,7 +10,9 @@ from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from functools import cached_property
 
+from deltakit.checkpoint.open import Checkpoint
 from deltakit.checkpoint.sidecar import Sidecar
+from deltakit.delta.experts import Layout
 from deltakit.delta.expression import Delta, Entries, Entry
 from deltakit.errors import MismatchError, RecipeError
 from deltakit.registry import did_you_mean
@@ -31,6 +33,9 @@ class Bearer:
     tensors: TensorMap
     names: Mapping[str, str]
     sidecar: Sidecar
+    fingerprint: str = ""
+    reads: tuple[Checkpoint, ...] = ()
+    layout: Layout | None = None  # of its packed experts, where they are merged apart
 
     @property
     def specs(self) -> Mapping[str, TensorSpec]:

@@ -13,8 +13,10 @@ from deltakit.checkpoint.fingerprint import fingerprint
 from deltakit.checkpoint.open import Checkpoint
 from deltakit.checkpoint.sidecar import Sidecar
 from deltakit.delta.adapter import adapter_delta, is_adapter, open_adapter
+from deltakit.delta.applied import Applied
 from deltakit.delta.container import is_delta
 from deltakit.delta.difference import difference
+from deltakit.delta.experts import Apart, Layout, Together, layout_of, packs
 from deltakit.delta.expression import Delta, Entries, Entry, Lineage
 from deltakit.delta.names import align
 from deltakit.delta.open import Model, open_as_delta, open_model
@@ -56,18 +58,25 @@ class Inputs:
     alone: bool = False  # the recipe names one model
     heads: Heads | None = None  # where only a body is merged: whose heads stay
     met: tuple[str, ...] = ()  # a line for each model whose names differ from the base's by a prefix
+    reads: tuple[Checkpoint, ...] = ()  # beneath the base
+    layout: Layout | None = None  # of the result's packed experts, where they are merged apart
 
     @property
     def checkpoints(self) -> tuple[Checkpoint, ...]:
         """The open checkpoints that are read: watched for changes, never written to."""
-        own = (self.base,) if isinstance(self.base, Checkpoint) else ()
-        return (*own, *(c for m in self.members for c in m.reads if c is not self.base))
+        return (*self.reads, *(c for m in self.members for c in m.reads if c not in self.reads))
 
     @property
     def notes(self) -> tuple[str, ...]:
         """What is not read as it is stored."""
         found = [c.said for c in self.checkpoints if isinstance(c, Dequantised)]
-        return (*dict.fromkeys(found), *self.met, *(self.heads.lines if self.heads else ()))
+        apart = ("packed experts are merged one by one, and packed again",) if self.layout else ()
+        return (*dict.fromkeys(found), *self.met, *apart, *(self.heads.lines if self.heads else ()))
+
+    def whole(self, merged: TensorMap, dtype: str | None = None) -> TensorMap:
+        """The merged tensors as the result has them: with the heads that stay, experts packed as they were."""
+        made = self.heads.result(merged, dtype) if self.heads else merged
+        return Together(made, self.layout) if self.layout else made
 
 
 def open_inputs(recipe: MergeRecipe) -> Inputs:
@@ -88,16 +97,33 @@ def open_inputs(recipe: MergeRecipe) -> Inputs:
 
 def _open_over(recipe: MergeRecipe, methods: Sequence[Method], base: Model, models: Sequence[Model | None]) -> Inputs:
     """Every model over the base, or over the model that stands in for it; names that differ by a prefix meet."""
-    bearers = [_bearer(i, m, base.tensors) for i, m in zip(recipe.models, models, strict=True)]
-    worn = [b for b in bearers if b is not None]
-    heads = plan_heads(recipe.heads, base.tensors, worn, named_base=recipe.base is not None) if recipe.heads else None
     known = fingerprint(base.tensors)
+    layout = layout_of(base.tensors.specs) if _apart(recipe, methods, base, models) else None
+    seen = base.tensors if layout is None else Apart(base.tensors, layout)
+    bearers = [_bearer(i, m, base, seen) for i, m in zip(recipe.models, models, strict=True)]
+    worn = [b for b in bearers if b is not None]
+    heads = plan_heads(recipe.heads, seen, worn, named_base=recipe.base is not None) if recipe.heads else None
     openers = [
-        partial(_over, i.model, base.tensors, known, b, heads) for i, b in zip(recipe.models, bearers, strict=True)
+        partial(_over, i.model, base, known, seen, b, heads, m is base)
+        for i, m, b in zip(recipe.models, models, bearers, strict=True)
     ]
     opened = _open_each(recipe.models, openers)
+    made = _inputs(recipe, methods, base, known, opened)
+    if heads is not None and heads.bearer is not None:
+        layout = heads.bearer.layout
     met = tuple(line for b in worn if (line := _met(b)))
-    return _inputs(recipe, methods, base, known, opened, heads, met)
+    return replace(made, base=seen, heads=heads, met=met, reads=_reads(base), layout=layout)
+
+
+def _apart(recipe: MergeRecipe, methods: Sequence[Method], base: Model, models: Sequence[Model | None]) -> bool:
+    """Whether packed experts must be taken apart: where some models have them packed and others not, and for methods
+    that do more than add deltas up."""
+    packed = [bool(packs(m.tensors.specs)) for m in (base, *models) if m is not None]
+    if not any(packed):
+        return False
+    idle = all(step.idle for method in methods for step in (*method.each, *method.post))
+    linear = idle and methods[0].reduce.coefficients([i.weight for i in recipe.models]) is not None
+    return not all(packed) or not linear
 
 
 def _checked(recipe: MergeRecipe) -> tuple[Method, ...]:
@@ -119,7 +145,7 @@ def _checked(recipe: MergeRecipe) -> tuple[Method, ...]:
         raise RecipeError(f"method {recipe.method!r} takes one model, not {count}", remedy="list but one")
     if recipe.base is None and count < 2 and reduce.needs != "one":
         raise RecipeError("a merge without a base needs at least two models", remedy="list another model, or a base")
-    if recipe.scale != 1.0 and not reduce.scaled:
+    if recipe.lambda_ != 1.0 and not reduce.scaled:
         raise RecipeError(f"lambda has no meaning for method {recipe.method!r}", remedy="leave it out")
     _check_names(recipe.models)
     return methods
@@ -158,11 +184,25 @@ def _model(text: str) -> Model | None:
     return open_model(text, dequantise=True)
 
 
-def _bearer(item: ModelItem, model: Model | None, base: TensorMap) -> Bearer | None:
+def _reads(model: Model) -> tuple[Checkpoint, ...]:
+    return (model.tensors,) if isinstance(model.tensors, Checkpoint) else ()
+
+
+def _bearer(item: ModelItem, model: Model | None, base: Model, seen: TensorMap) -> Bearer | None:
+    """A model as it is seen beside the base; None for a delta. Over packed experts that are taken apart a delta counts
+    as the model that it makes."""
+    apart = isinstance(seen, Apart)
+    reads = _reads(model) if model is not None else ()
+    if model is None and apart:
+        delta, reads = _delta(item.model, base)
+        made = Applied(base.tensors, delta)
+        model = Model(made, made.sidecar, item.model)
     if model is None:
         return None
-    names = align(model.tensors.specs, base.specs)
-    return Bearer(item.name or item.model, model.tensors, names, model.sidecar)
+    layout = layout_of(model.tensors.specs) if apart else None
+    tensors = Apart(model.tensors, layout) if layout else model.tensors
+    names = align(tensors.specs, seen.specs)
+    return Bearer(item.name or item.model, tensors, names, model.sidecar, fingerprint(model.tensors), reads, layout)
 
 
 def _met(bearer: Bearer) -> str:
@@ -171,35 +211,35 @@ def _met(bearer: Bearer) -> str:
     return f"{bearer.label}: {changed[0]} is read as {changed[1]}, and so on throughout" if changed else ""
 
 
-def _over(text: str, base: TensorMap, known: str, bearer: Bearer | None, heads: Heads | None) -> Opened:
-    """A model over the base, or over the one that stands in for it; over itself it is no change at all."""
+def _over(
+    text: str, base: Model, known: str, seen: TensorMap, bearer: Bearer | None, heads: Heads | None, itself: bool
+) -> Opened:
+    """A model over the base, or over the one that stands in for it, as they are `seen`; over itself it is no change."""
     if bearer is None:
         delta, reads = _delta(text, base)
     else:
-        reads = (bearer.tensors,) if isinstance(bearer.tensors, Checkpoint) else ()
-        delta = _difference(base, known, bearer, heads)
-    return (heads.only_body(delta, base) if heads else delta), reads
+        delta, reads = _difference(seen, known, bearer, heads, itself), bearer.reads
+    return (heads.only_body(delta, seen) if heads else delta), reads
 
 
-def _delta(text: str, base: TensorMap) -> Opened:
+def _delta(text: str, base: Model) -> Opened:
     """A stored delta or an adapter over the base."""
-    assert isinstance(base, Checkpoint)
+    assert isinstance(base.tensors, Checkpoint)
     if is_delta(Path(text)):
-        return open_as_delta(text, base, dequantise=True), ()
+        return open_as_delta(text, base.tensors, dequantise=True), ()
     adapter = open_adapter(Path(text))
-    return adapter_delta(adapter, base), (adapter.weights,)
+    return adapter_delta(adapter, base.tensors), (adapter.weights,)
 
 
-def _difference(base: TensorMap, known: str, bearer: Bearer, heads: Heads | None) -> Delta:
-    tuned = bearer.tensors
-    if tuned is base:
+def _difference(base: TensorMap, known: str, bearer: Bearer, heads: Heads | None, itself: bool) -> Delta:
+    lineage = Lineage(known, bearer.fingerprint)
+    if itself:
         entries = Entries(base.specs, lambda n: Entry(base.specs[n], base.specs[n].rows))
-        return Delta(entries, (), Lineage(known, known), getattr(base, "sidecar", Sidecar()))
+        return Delta(entries, (), lineage, bearer.sidecar)
     names = {new: old for old, new in bearer.names.items() if heads is None or new in heads.body}
     plain = heads is None and all(new == old for new, old in names.items())
-    seen = tuned if plain else View(tuned, names)
-    made = difference(base, seen, lineage=Lineage(known, fingerprint(tuned)))
-    return replace(made, sidecar=getattr(tuned, "sidecar", Sidecar()))
+    seen = bearer.tensors if plain else View(bearer.tensors, names)
+    return replace(difference(base, seen, lineage=lineage), sidecar=bearer.sidecar)
 
 
 def _pivot(items: Sequence[ModelItem], maps: Sequence[TensorMap]) -> int:
@@ -212,13 +252,7 @@ def _pivot(items: Sequence[ModelItem], maps: Sequence[TensorMap]) -> int:
 
 
 def _inputs(
-    recipe: MergeRecipe,
-    methods: Sequence[Method],
-    base: Model,
-    known: str,
-    opened: Sequence[Opened],
-    heads: Heads | None,
-    met: tuple[str, ...],
+    recipe: MergeRecipe, methods: Sequence[Method], base: Model, known: str, opened: Sequence[Opened]
 ) -> Inputs:
     named = recipe.base is not None
     members = []
@@ -233,7 +267,7 @@ def _inputs(
         members.sort(key=lambda m: (m.delta.lineage.key, m.delta.lineage.tuned, m.key))
     stand_in = "" if named else next(i.name or i.model for i in recipe.models if i.model == base.source)
     alone = len(recipe.models) == 1
-    return Inputs(base.tensors, base.source, known, base.sidecar, tuple(members), stand_in, alone, heads, met)
+    return Inputs(base.tensors, base.source, known, base.sidecar, tuple(members), stand_in, alone)
 
 
 def _check_keys(members: Sequence[Member]) -> None:
