@@ -9,6 +9,7 @@ __all__ = ["DIALECTS", "METHODS", "POSTS"]
 METHODS = Registry(
     "method",
     {
+        "arcee_fusion": "deltakit.merge.methods.arcee_fusion:arcee_fusion",
         "dare_linear": "deltakit.merge.methods.dare_linear:dare_linear",
         "dare_ties": "deltakit.merge.methods.dare_ties:dare_ties",
         "darex": "deltakit.merge.methods.darex:darex",
@@ -16,6 +17,7 @@ METHODS = Registry(
         "iso_cts": "deltakit.merge.methods.iso_cts:iso_cts",
         "karcher": "deltakit.merge.methods.karcher:karcher",
         "linear": "deltakit.merge.methods.linear:linear",
+        "lines": "deltakit.merge.methods.lines:lines",
         "model_stock": "deltakit.merge.methods.model_stock:model_stock",
         "multislerp": "deltakit.merge.methods.multislerp:multislerp",
         "nearswap": "deltakit.merge.methods.nearswap:nearswap",
@@ -36,6 +38,7 @@ METHODS = Registry(
 MERGEKIT = Registry(
     "mergekit method",
     {
+        "arcee_fusion": "deltakit.merge.methods.arcee_fusion:arcee_fusion",
         "karcher": "deltakit.merge.methods.karcher:mergekit",
         "model_stock": "deltakit.merge.methods.model_stock:mergekit",
         "multislerp": "deltakit.merge.methods.multislerp:mergekit",
@@ -47,6 +50,13 @@ MERGEKIT = Registry(
 )
 
 # Primitives on the merged delta, behind any method: `post:` in a recipe.
-POSTS = Registry("post primitive", {"aim": "deltakit.merge.post.aim:Aim"}, group="deltakit.posts")
+POSTS = Registry(
+    "post primitive",
+    {
+        "aim": "deltakit.merge.post.aim:Aim",
+        "lines": "deltakit.sparsify.lines:Lines",
+    },
+    group="deltakit.posts",
+)
 
 DIALECTS = {"paper": METHODS, "mergekit": MERGEKIT}

@@ -11,6 +11,7 @@ TRANSFORMS = Registry(
     {
         "breadcrumbs": "deltakit.sparsify.breadcrumbs:Breadcrumbs",
         "drop": "deltakit.sparsify.drop:Drop",
+        "lines": "deltakit.sparsify.lines:Lines",
         "magprune": "deltakit.sparsify.magprune:MagPrune",
         "topk": "deltakit.sparsify.topk:TopK",
         "trim": "deltakit.sparsify.trim:Trim",
