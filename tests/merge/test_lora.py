@@ -16,9 +16,11 @@ from deltakit.checkpoint.write import write_job
 from deltakit.delta.adapter import adapter_delta, open_adapter
 from deltakit.delta.difference import difference
 from deltakit.delta.expression import Delta, add, scale
-from deltakit.errors import MismatchError
-from deltakit.merge.lora import Rank, adapters_among, as_lora, lora_job
+from deltakit.errors import MismatchError, RecipeError
+from deltakit.merge.lora import Rank, Wanted, adapters_among, as_lora, lora_job
+from deltakit.merge.write import merge, plan_output
 from deltakit.tensors import to_float32
+from support.merging import plan, recipe
 from support.models import tiny_llama, tiny_tuned
 
 Arrays = dict[str, Any]
@@ -85,11 +87,11 @@ def summed(base: Path, adapters: list[Path], coefs: list[float]) -> Delta:
     return add([scale(adapter_delta(open_adapter(a), opened), c) for a, c in zip(adapters, coefs, strict=True)])
 
 
-def write(delta: Delta, base: Path, out: Path, rank: Rank, adapters: list[Path] | None = None, **more: Any) -> Path:
+def write(delta: Delta, base: Path, out: Path, rank: Rank, adapters: list[Path] | None = None) -> Path:
     opened = open_checkpoint(base)
     job = lora_job(
-        delta, opened, out, rank, adapters=adapters_among([str(a) for a in adapters or ()]), base_name=str(base),
-        manifest={"a": 1}, files={}, **more,
+        delta, opened, out, Wanted(rank), adapters=adapters_among([str(a) for a in adapters or ()]),
+        base_name=str(base), manifest={"a": 1}, card=b"A merge.",
     )  # fmt: skip
     return write_job(job).path
 
@@ -104,7 +106,7 @@ def test_side_by_side_is_exact(base: Path, tmp_path: Path, kind: str) -> None:
         want = before[name] + 0.5 * (one[name] - before[name]) - 0.7 * (two[name] - before[name])
         assert np.allclose(made[name], want, atol=3e-6), name
     assert sorted(p.name for p in out.iterdir()) == [
-        "adapter_config.json", "adapter_model.safetensors", "deltakit.json",
+        "README.md", "adapter_config.json", "adapter_model.safetensors", "deltakit.json",
     ]  # fmt: skip
 
 
@@ -183,3 +185,36 @@ def test_factors_are_rounded_once(base: Path, tmp_path: Path) -> None:
     name = next(iter(wide.specs))
     rounded = to_float32(tensors.buffer(name), "BF16")
     assert np.allclose(rounded, to_float32(wide.buffer(name), "F32"), rtol=2**-8)
+
+
+@pytest.mark.parametrize(("lora", "dtype", "rank"), [("exact", None, 8), (3, "bfloat16", 3)])
+def test_a_recipe_writes_an_adapter(base: Path, tmp_path: Path, lora: Rank, dtype: str | None, rank: int) -> None:
+    adapters = [made_by_peft(base, tmp_path / f"l{i}", i) for i in range(2)]
+    asked = recipe("task_arithmetic", str(base), [str(a) for a in adapters], scale=0.5, lora=lora, dtype=dtype)
+    planned = plan_output(asked, tmp_path / "both")
+    done = merge(asked, tmp_path / "both")
+    assert planned["kind"] == done.kind == "adapter"
+    assert planned["files"].keys() == {p.name for p in done.path.iterdir()} - {"deltakit.json"}
+    read = open_adapter(done.path)
+    assert read.config["r"] == rank
+    assert {s.dtype for s in read.weights.specs.values()} == {"BF16" if dtype else "F32"}
+    assert loaded(base, done.path)
+
+
+def test_a_method_that_is_no_sum_needs_a_rank(base: Path, tmp_path: Path) -> None:
+    adapters = [str(made_by_peft(base, tmp_path / f"l{i}", i)) for i in range(2)]
+    with pytest.raises(MismatchError, match="does not fit"):
+        merge(recipe("ties", str(base), adapters, lora="exact"), tmp_path / "both")
+    full = plan("ties", str(base), adapters).tensors
+    made = weights(base, merge(recipe("ties", str(base), adapters, lora=32), tmp_path / "both").path)
+    for name, spec in full.specs.items():
+        assert np.allclose(made[name].ravel(), to_float32(full.buffer(name), spec.dtype), atol=1e-5), name
+
+
+def test_an_adapter_needs_a_base_and_a_folder(base: Path, tmp_path: Path) -> None:
+    adapters = [str(made_by_peft(base, tmp_path / f"l{i}", i)) for i in range(2)]
+    with pytest.raises(RecipeError, match="adapter is a folder"):
+        merge(recipe("task_arithmetic", str(base), adapters, lora=4), tmp_path / "a.delta")
+    models = [str(tiny_tuned(base, tmp_path / f"m{i}", seed=i)) for i in (3, 4)]
+    with pytest.raises(RecipeError, match="needs a base"):
+        merge(recipe("linear", None, models, lora=4), tmp_path / "both")

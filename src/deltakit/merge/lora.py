@@ -17,6 +17,7 @@ from typing import Any, Literal
 import numpy as np
 
 from deltakit.checkpoint.job import Job, prepare
+from deltakit.checkpoint.open import Checkpoint
 from deltakit.checkpoint.pump import cores
 from deltakit.checkpoint.sidecar import Sidecar
 from deltakit.delta.adapter import Adapter, is_adapter, open_adapter
@@ -31,7 +32,7 @@ from deltakit.errors import MismatchError
 from deltakit.merge.whole import Whole
 from deltakit.tensors import Mapped, TensorMap, TensorSpec, as_bytes, from_float32
 
-__all__ = ["Rank", "adapters_among", "as_lora", "lora_job"]
+__all__ = ["Rank", "Wanted", "adapters_among", "as_lora", "lora_job"]
 
 Rank = Literal["exact"] | int
 
@@ -41,6 +42,14 @@ _TABLES = re.compile(r"emb|(^|\.)(wte|wpe|shared)(\.|$)")  # modules that look r
 _HEADS = re.compile(r"(^|\.)(lm_head|output|embed_out)$")
 # Models whose linear layers are Conv1D, stored (in, out).
 _CONV1D = ("gpt2", "openai-gpt", "imagegpt", "decision_transformer")
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """That a result is to be an adapter: of what rank, and with factors of what dtype."""
+
+    rank: Rank
+    dtype: str = "F32"
 
 
 @dataclass(frozen=True)
@@ -66,14 +75,15 @@ class _Target:
 
 
 def lora_job(
-    delta: Delta, base: TensorMap, out: Path, rank: Rank, *, adapters: Sequence[Adapter], base_name: str,
-    manifest: Mapping[str, Any], files: Mapping[str, bytes], dtype: str = "F32", **more: Any,
+    delta: Delta, base: TensorMap, out: Path, wanted: Wanted, *, adapters: Sequence[Adapter], base_name: str,
+    manifest: Mapping[str, Any], card: bytes, inputs: Sequence[Checkpoint] = (), allow_nonfinite: bool = False,
 ) -> Job:  # fmt: skip
     """The writing of `as_lora` into the folder `out`: whole or not at all, resumable, with a manifest."""
-    tensors, config = as_lora(delta, base, rank, adapters=adapters, base_name=base_name, dtype=dtype)
+    tensors, config = as_lora(delta, base, wanted.rank, adapters=adapters, base_name=base_name, dtype=wanted.dtype)
     text = (json.dumps(config, indent=2, sort_keys=True) + "\n").encode()
-    sidecar = Sidecar().with_files({**files, "adapter_config.json": text})
-    job = prepare(tensors, out, sidecar, manifest, sum(s.nbytes for s in tensors.specs.values()) + 1, **more)
+    sidecar = Sidecar().with_files({"README.md": card, "adapter_config.json": text})
+    all_bytes = sum(s.nbytes for s in tensors.specs.values())
+    job = prepare(tensors, out, sidecar, manifest, all_bytes + 1, inputs=inputs, allow_nonfinite=allow_nonfinite)
     (old,) = job.layout.sizes
     places = {n: replace(p, file=_FILE) for n, p in job.layout.places.items()}
     headers, sizes = {_FILE: job.layout.headers[old]}, {_FILE: job.layout.sizes[old]}

@@ -10,7 +10,7 @@ from deltakit.checkpoint.open import Checkpoint
 from deltakit.checkpoint.pump import Progress, silent
 from deltakit.checkpoint.sidecar import Sidecar
 from deltakit.delta.open import Model
-from deltakit.merge.lora import Rank
+from deltakit.merge.lora import Wanted
 from deltakit.merge.merged import Merged
 from deltakit.tensors import TensorMap, TensorSpec
 
@@ -78,8 +78,8 @@ class Planned(ABC):
         return Model(self.tensors, self.sidecar, source)
 
     @property
-    def lora(self) -> Rank | None:
-        """Where the result is to be an adapter: its rank, else None."""
+    def lora(self) -> Wanted | None:
+        """What adapter the result is to be, if one."""
         return None
 
     @abstractmethod
