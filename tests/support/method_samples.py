@@ -8,15 +8,21 @@ NEEDED: dict[str, dict[str, Any]] = {
     "dare_linear": {"density": 0.4},
     "dare_ties": {"density": 0.6},
     "darex": {"density": 0.4, "steps": 2},
+    "della": {"density": 0.5},
+    "della_linear": {"density": 0.5},
     "lines": {"alpha": 0.2, "beta": 0.6},
     "nearswap": {"t": 0.02},
     "slerp": {"t": 0.3},
 }
 
 KEEP_ALL: dict[str, dict[str, Any]] = {
+    "breadcrumbs": {"density": 1.0},
+    "breadcrumbs_ties": {"density": 1.0},
     "dare_linear": {"density": 1.0},
     "dare_ties": {"density": 1.0, "trim_density": 1.0},
     "darex": {"density": 1.0},
+    "della": {"density": 1.0},
+    "della_linear": {"density": 1.0},
     "lines": {"alpha": 1.0, "beta": 0.0},
     "nearswap": {"t": 100.0},
     "slerp": {"t": 1.0},

@@ -12,7 +12,7 @@ import numpy as np
 from deltakit.delta.terms.base import Float32
 from deltakit.tensors import from_float32, to_float32
 
-__all__ = ["FLOAT32", "Arithmetic"]
+__all__ = ["FLOAT32", "Arithmetic", "fused_multiply_add"]
 
 Number: TypeAlias = "Float32 | np.float32 | float"
 
@@ -49,3 +49,20 @@ class Arithmetic:
 
 
 FLOAT32 = Arithmetic()
+
+
+def fused_multiply_add(a: Number, b: Number, c: Number) -> Float32:
+    """a * b + c with one rounding to float32, to even, as the processor's instruction does.
+
+    The product is exact in float64; the sum is rounded there to an odd last bit unless it is exact (by its error after
+    Knuth), so that the rounding to float32 behind it is the only one (Boldo & Melquiond, 2008).
+    """
+    product = np.multiply(a, b, dtype=np.float64)
+    added = np.asarray(c, np.float64)
+    total = np.asarray(product + added)
+    part = total - product
+    error = (product - (total - part)) + (added - part)
+    even = (total.view(np.int64) & 1) == 0
+    toward = np.where(error > 0, np.inf, -np.inf)
+    odd = np.where(np.isfinite(error) & (error != 0) & even, np.nextafter(total, toward), total)
+    return odd.astype(np.float32)
