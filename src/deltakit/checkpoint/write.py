@@ -24,7 +24,7 @@ from deltakit.checkpoint.staging import Staging, check_output, staging_root
 from deltakit.errors import DeltakitError, InputError, MismatchError
 from deltakit.tensors import TensorMap, row_blocks
 
-__all__ = ["Written", "finish", "finished", "plan_checkpoint", "pull", "write_checkpoint", "write_job"]
+__all__ = ["Written", "finish", "finished", "plan_checkpoint", "plan_job", "pull", "write_checkpoint", "write_job"]
 
 _BATCH = 256 << 20  # bytes written between two syncs of the journal
 _AHEAD = 16  # tensors that may be begun while the journal syncs; only their names and records are held
@@ -60,6 +60,11 @@ def plan_checkpoint(
 ) -> dict[str, Any]:
     """The plan of `write_checkpoint` without the pull, JSON-able; raises what the writing would raise before it."""
     job = prepare(source, out, sidecar or Sidecar(), manifest or {}, max_shard_bytes, order, inputs, allow_nonfinite)
+    return plan_job(job, overwrite=overwrite)
+
+
+def plan_job(job: Job, *, overwrite: bool = False) -> dict[str, Any]:
+    """`plan_checkpoint` of a prepared job."""
     check_output(job.out, overwrite)
     return {
         "output": str(job.out),
@@ -67,7 +72,7 @@ def plan_checkpoint(
         "bytes": job.layout.nbytes + sum(map(len, job.sidecar.files.values())),
         "free": disk.require_space(job.out.parent, job.needed),
         "resumes": staging_root(job.out, job.plan).exists(),
-        "tensors": {n: {"dtype": s.dtype, "shape": list(s.shape)} for n, s in sorted(source.specs.items())},
+        "tensors": {n: {"dtype": s.dtype, "shape": list(s.shape)} for n, s in sorted(job.source.specs.items())},
     }
 
 
