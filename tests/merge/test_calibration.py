@@ -40,7 +40,7 @@ def made(name: str, base: str, models: list[Any], **more: Any) -> dict[str, byte
 
 def test_some_methods_look_at_text() -> None:
     assert NAMES == ["darex", "regmean", "regmean_pp"]
-    assert POSTS.names() == ["aim"]
+    assert "aim" in POSTS.names()
 
 
 @pytest.mark.parametrize("dtype", ["BF16", "F32"])

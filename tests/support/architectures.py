@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ import torch
 
 from deltakit.checkpoint.sidecar import Sidecar
 from deltakit.tensors import Mapped, TensorSpec
+from support.models import save, save_tokenizer
 
 _COMMON = {
     "vocab_size": 50, "hidden_size": 16, "intermediate_size": 24, "num_hidden_layers": 2, "num_attention_heads": 2,
@@ -78,3 +80,18 @@ def tiny(kind: str, seed: int = 0, *, rename: Callable[[str], str] = lambda name
 def token_ids(samples: int = 5, length: int = 12, seed: int = 0) -> np.ndarray[Any, np.dtype[np.int64]]:
     """Random ids of the tiny vocabulary."""
     return np.random.default_rng(seed).integers(0, 50, (samples, length))
+
+
+def saved(folder: Path, kind: str, seed: int = 0, *, like: Tiny | None = None, size: float = 0.05) -> Tiny:
+    """A folder of such a model with a character tokenizer; `like`: with that model's weights, each moved a little."""
+    made = tiny(kind, seed, vocab_size=88)
+    held = {n: (s, bytes(made.tensors.buffer(n))) for n, s in made.tensors.specs.items()}
+    if like is not None:
+        noise = np.random.default_rng(seed)
+        for name, spec in like.tensors.specs.items():
+            old = np.frombuffer(like.tensors.buffer(name), np.float32)
+            held[name] = (spec, (old + size * noise.standard_normal(old.size).astype(np.float32)).tobytes())
+    save(folder / "model.safetensors", held)
+    (folder / "config.json").write_bytes(made.sidecar.files["config.json"])
+    save_tokenizer(folder, 88)
+    return made

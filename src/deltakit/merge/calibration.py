@@ -17,15 +17,17 @@ from pydantic import Field
 
 from deltakit.calibrate.text import Text, open_text
 from deltakit.checkpoint.sidecar import Sidecar
+from deltakit.delta.experts import Apart, Together
 from deltakit.delta.terms.base import Float32
 from deltakit.errors import InputError, RecipeError
 from deltakit.manifest import describe_input, digest
 from deltakit.recipe import Section
 from deltakit.sparsify.flow import Flow, Pull
-from deltakit.tensors import TensorMap
+from deltakit.tensors import Mapped, TensorMap, TensorSpec, as_bytes
 
 if TYPE_CHECKING:
     from deltakit.calibrate.batches import Batches
+    from deltakit.calibrate.moments import Moments
     from deltakit.calibrate.walk import Read, Walker
     from deltakit.merge.inputs import Inputs
     from deltakit.merge.recipe import MergeRecipe
@@ -67,10 +69,31 @@ class Calibrator:
         return found
 
     def walker(self, batches: Batches) -> Walker:
-        """A frame that models of the base's shape walk through."""
+        """A frame that models of the base's shape walk through, under the names that they are stored under."""
         from deltakit.calibrate.walk import Walker
 
-        return Walker(self.base.specs, self.sidecar, batches, device=self.settings.device)
+        return Walker(self.stored(self.base).specs, self.sidecar, batches, device=self.settings.device)
+
+    def stored(self, tensors: TensorMap) -> TensorMap:
+        """A model whose experts lie apart, as it is stored: packed, where the base has them packed."""
+        return Together(tensors, self.base.layout) if isinstance(self.base, Apart) else tensors
+
+    def names(self, stored: str) -> tuple[str, ...]:
+        """The merge's names of a stored tensor: those of its experts where the merge sees them apart."""
+        if not isinstance(self.base, Apart):
+            return (stored,)
+        layout = self.base.layout
+        pieces = [n for expert in layout.pieces.get(stored, ()) for n in expert]
+        return tuple(pieces) or (layout.apart(stored),)
+
+    def moments(self, found: Mapping[str, Moments]) -> dict[str, Moments]:
+        """Moments of stored tensors by the merge's names; each expert that lies apart has its own slice."""
+        made = {n: m for stored, m in found.items() for n in self.names(stored)}
+        if isinstance(self.base, Apart):
+            for name, part in self.base.layout.parts.items():
+                if name in made:
+                    made[name] = _slice(made[name], part.expert, part.transposed)
+        return made
 
     def once(self, key: Any, make: Any) -> Any:
         """What `make` gives, kept under `key`: several primitives may ask for the same walk, from several threads."""
@@ -157,6 +180,16 @@ def calibrator_for(recipe: MergeRecipe, inputs: Inputs) -> Calibrator | None:
     return open_calibrator(recipe.calibration, inputs.base, inputs.sidecar, texts)
 
 
+def _slice(moments: Moments, expert: int, turned: bool) -> Moments:
+    """Those of one expert's matrix; `turned` where it is seen with its axes exchanged."""
+    axis = moments.axis - 1
+    gram = None if moments.gram is None else moments.gram[expert : expert + 1]
+    return replace(
+        moments, axis=1 - axis if turned else axis, gram=gram,
+        magnitude=moments.magnitude[expert : expert + 1], rows=(moments.rows[expert],),
+    )  # fmt: skip
+
+
 def calibrator_of(holder: Any) -> Calibrator:
     """The calibrator of a flow or a group. RecipeError where the way here brings none."""
     found = holder.calibrator
@@ -166,19 +199,18 @@ def calibrator_of(holder: Any) -> Calibrator:
 
 
 def read_over(calibrator: Calibrator, flow: Flow, pull: Pull) -> Read:
-    """Tensors of a model by name: `pull` where it knows them (the flow's), else the base's."""
+    """Tensors of a model by the names that it is stored under: `pull` where the flow knows them, else the base's."""
     from deltakit.calibrate.walk import reader
 
-    base = reader(calibrator.base)
+    base = calibrator.base
+    specs = {n: TensorSpec(s.shape, "F32") if n in flow.specs else s for n, s in base.specs.items()}
 
-    def read(name: str) -> Any:
-        if name not in flow.specs:
-            return base(name)
-        return whole_rows(flow, pull, name).reshape(flow.specs[name].shape)
+    def rows(name: str, lo: int, hi: int) -> memoryview:
+        return as_bytes(pull(name, lo, hi)) if name in flow.specs else base.buffer(name, lo, hi)
 
-    return read
+    return reader(calibrator.stored(Mapped(specs, rows)))
 
 
 def whole_rows(flow: Flow, pull: Pull, name: str) -> Float32:
-    """All rows of a tensor."""
-    return np.ascontiguousarray(pull(name, 0, flow.specs[name].rows))
+    """All rows of a tensor, in its shape."""
+    return np.ascontiguousarray(pull(name, 0, flow.specs[name].rows)).reshape(flow.specs[name].shape)

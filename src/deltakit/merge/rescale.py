@@ -13,10 +13,11 @@ from deltakit import rng
 from deltakit.checkpoint.pump import Progress, silent
 from deltakit.delta.terms.base import Float32
 from deltakit.errors import RecipeError
-from deltakit.merge.calibration import Calibrator, calibrator_of, whole_rows
+from deltakit.merge.calibration import Calibrator, calibrator_of, read_over
 from deltakit.registry import did_you_mean
 from deltakit.sparsify.drop import Drop
 from deltakit.sparsify.flow import Flow, Grain
+from deltakit.tensors import to_float32
 
 if TYPE_CHECKING:
     from deltakit.calibrate.stages import Stage
@@ -145,7 +146,8 @@ class _Search:
                 if best[2] is None or error < best[0]:
                     best = (error, q, given)
             kept = best[2]
-            found |= {name: best[1] for name in (*stage.names, "")}
+            found |= {name: best[1] for stored in stage.names for name in self.calibrator.names(stored)}
+            found[""] = best[1]
             progress.advance(1, stage.name)
         self.found = found
 
@@ -154,15 +156,15 @@ class _Search:
         return walker.advance(stage, states)
 
     def _tensors(self, stage: Stage) -> _Tensors:
-        from deltakit.calibrate.walk import reader
+        """The stage's tensors, read once for all candidates."""
+        reads = [read_over(self.calibrator, self.flow, p) for p in (self._base, self.flow.pull, self.dropped.pull)]
+        base, delta, kept = ({n: read(n) for n in stage.needs} for read in reads)
+        changed = {n for n in stage.needs if any(m in self.flow.specs for m in self.calibrator.names(n))}
+        return _Tensors(base, {n: delta[n] for n in changed}, {n: kept[n] for n in changed})
 
-        flow, base = self.flow, reader(self.calibrator.base)
-        names = [n for n in stage.needs if n in flow.specs]
-        return _Tensors(
-            {n: base(n) for n in stage.needs},
-            {n: whole_rows(flow, flow.pull, n).reshape(flow.specs[n].shape) for n in names},
-            {n: whole_rows(flow, self.dropped.pull, n).reshape(flow.specs[n].shape) for n in names},
-        )
+    def _base(self, name: str, lo: int, hi: int) -> Float32:
+        spec = self.calibrator.base.specs[name]
+        return to_float32(self.calibrator.base.buffer(name, lo, hi), spec.dtype).reshape(hi - lo, spec.row_size)
 
 
 @dataclass(frozen=True)

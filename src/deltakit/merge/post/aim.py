@@ -92,8 +92,8 @@ def _walk(calibrator: Calibrator, progress: Progress) -> dict[str, Importance]:
     progress.start("calibration", len(walker.stages), "layers")
     found = {}
     try:
-        for layer, moments in walk(walker, reader(calibrator.base), gram=False):
-            for name, moment in moments.items():
+        for layer, moments in walk(walker, reader(calibrator.stored(calibrator.base)), gram=False):
+            for name, moment in calibrator.moments(moments).items():
                 mean = moment.magnitude.float().cpu().numpy()
                 top = mean.max(axis=1, keepdims=True, initial=0.0)
                 found[name] = Importance(moment.axis, np.divide(mean, top, out=np.zeros_like(mean), where=top > 0))

@@ -30,7 +30,8 @@ if TYPE_CHECKING:
 
 __all__ = ["RegressionMean"]
 
-_RIDGE = 1e-6  # of the mean of the diagonal: an input that no text reaches takes the weighted mean
+_RIDGE = 1e-6  # of each entry of the diagonal: as good as nothing beside alpha, and what alpha 1 is solved by
+_FLOOR = 1e-12  # of the diagonal's mean: an input that no text reaches takes the weighted mean
 
 _TRIES = 12
 _ROWS = 4096  # output rows multiplied at a time in float64
@@ -43,7 +44,7 @@ class RegressionMean:
 
     On deltas it is the same as on models, and equal models give that model. `sequential` (RegMean++): X_i are what
     model i's layer sees behind the merged layers before it, else what it sees within model i. A G_i of a packed tensor
-    is that of each expert. A ridge of 1e-6 of the mean diagonal, the same in every G_i, keeps the sum invertible.
+    is that of each expert. A ridge towards the weighted mean, 1e-6 of the diagonal, keeps the sum invertible.
     """
 
     symmetric: ClassVar[bool] = True
@@ -127,7 +128,8 @@ class _Solved:
                 sums: dict[str, _Normal] = {}
                 for i, (walker, read) in enumerate(zip(walkers, reads, strict=True)):
                     walker.load(stage, read)
-                    moments, given = walker.watch(stage, states[i])
+                    watched, given = walker.watch(stage, states[i])
+                    moments = self.calibrator.moments(watched)
                     with one_thread():
                         self._add(sums, i, moments, walker.batches.tokens)
                     if not self.reducer.sequential:
@@ -157,7 +159,7 @@ class _Solved:
         flow, weight = self.group.flows[i], self.group.weights[i]
         for name, moment in moments.items():
             if name in flow.specs:
-                delta = whole_rows(flow, flow.pull, name).reshape(flow.specs[name].shape)
+                delta = whole_rows(flow, flow.pull, name)
                 sums.setdefault(name, _Normal(self.reducer.alpha)).add(moment, delta, weight, tokens)
 
     def _behind(self, stage: Stage, walkers: Sequence[Walker], states: Sequence[States | None]) -> list[States | None]:
@@ -227,17 +229,18 @@ def _inputs_last(delta: torch.Tensor, axis: int) -> torch.Tensor:
 
 
 def _solved(left: torch.Tensor, right: torch.Tensor, mean: torch.Tensor) -> torch.Tensor:
-    """X with X (left + ridge) = right + ridge * mean. The ridge grows until the factorisation holds."""
+    """X with X (left + ridge) = right + mean * ridge. The ridge grows until the factorisation holds."""
     import torch
 
-    size = float(torch.diagonal(left).mean()) if len(left) else 0.0
-    ridge = _RIDGE * size if size > 0.0 else 1.0
+    diagonal = torch.diagonal(left).clone()
+    size = float(diagonal.mean()) if len(left) else 0.0
+    ridge = _RIDGE * diagonal + (_FLOOR * size if size > 0.0 else 1.0)
     for _ in range(_TRIES):
         lifted = left.clone()
         torch.diagonal(lifted).add_(ridge)
         factor, failed = torch.linalg.cholesky_ex(lifted)
         if int(failed) == 0:
-            found: torch.Tensor = torch.cholesky_solve((right + ridge * mean).T, factor).T
+            found: torch.Tensor = torch.cholesky_solve((right + mean * ridge).T, factor).T
             return found
         ridge *= 10.0
     raise InputError("the activations of a layer are too large to be solved for", remedy="check the models' weights")
