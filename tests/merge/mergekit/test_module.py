@@ -24,9 +24,16 @@ T5 = {
     "encoder.block.0.layer.0.SelfAttention.q.weight": "encoder",
     "decoder.block.0.layer.0.SelfAttention.q.weight": "decoder",
 }
+STACKS = {
+    "lm_head.weight": "default",
+    "model.language_model.embed_tokens.weight": "default",
+    "model.language_model.layers.0.mlp.up_proj.weight": "model.language_model.layers",
+    "model.vision_tower.encoder.layers.0.mlp.fc1.weight": "model.vision_tower.encoder.layers",
+    "model.vision_tower.post_layernorm.weight": "default",
+}
 
 
-@pytest.mark.parametrize("expected", [LLAVA, QWEN, T5])
+@pytest.mark.parametrize("expected", [LLAVA, QWEN, T5, STACKS])
 def test_names_tell_the_module(expected):
     modules = list(dict.fromkeys(expected.values()))
     found = split_modules(modules, expected)

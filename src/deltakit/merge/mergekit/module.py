@@ -24,8 +24,9 @@ _WORDS = (
 
 
 def split_modules(modules: Sequence[str], names: Iterable[str]) -> dict[str, frozenset[str]]:
-    """Module to its tensors. A tensor belongs to the module whose name its own begins with (behind "model."), else to
-    the one of its kind; text takes the rest. MismatchError for modules without tensors and tensors without a module.
+    """Module to its tensors. A tensor belongs to the module whose name its own begins with (behind "model."; mergekit
+    names the modules of an architecture unknown to it by the stacks of their layers), else to the one of its kind, else
+    to "default". MismatchError for modules without tensors and tensors without a module.
     """
     if tuple(modules) == ("default",):
         return {"default": frozenset(names)}
@@ -56,11 +57,13 @@ def _module_of(name: str, modules: Sequence[str]) -> str | None:
     fitting = [m for m in modules if kind in _kinds(m)]
     if not fitting and kind in ("encoder", "decoder"):
         fitting = [m for m in modules if "text" in _kinds(m)]
-    return fitting[0] if fitting else None
+    return next(iter(fitting), "default" if "default" in modules else None)
 
 
 def _kinds(module: str) -> tuple[str, ...]:
-    """The kinds of tensors that a module's name claims."""
+    """The kinds of tensors that a module's name claims; a dotted name is a place in the model."""
+    if module == "default" or "." in module:
+        return ()
     for word, kind in _WORDS:
         if word in module:
             return (kind,)
