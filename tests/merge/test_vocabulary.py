@@ -37,6 +37,14 @@ def test_rows_that_the_base_lacks_need_a_choice(models):
     assert "vocabulary" in caught.value.remedy
 
 
+@pytest.mark.parametrize("name", ["grown", "short"])
+def test_other_numbers_of_rows_offer_base_union_and_padding(models, name):
+    with pytest.raises(MismatchError) as caught:
+        merge(models, "same", name)
+    assert caught.value.exit_code == 3
+    assert all(word in caught.value.remedy for word in ("source: base", "source: union", "pad_to_multiple_of"))
+
+
 def test_the_bases_vocabulary_drops_them_and_says_so(models):
     made = merge(models, "same", "grown", "headed", vocabulary="base")
     assert made.tensors.specs == open_checkpoint(models["base"]).specs

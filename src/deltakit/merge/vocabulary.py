@@ -103,6 +103,11 @@ def _remedy(problems: Sequence[str], inputs: Inputs) -> str:
     if any("the base lacks" in p or "is not in the base" in p for p in problems):
         labels = dict.fromkeys([inputs.stand_in or "base", *(m.label for m in inputs.members)])
         remedies.append(f"set vocabulary: to the one whose rows are kept ({', '.join(labels)}); others' are dropped")
+    if any(" rows " in p for p in problems):
+        remedies.append(
+            "or bring the models to one vocabulary, token by token: tokenizer: {source: base} (the base's tokens and "
+            "padding) or {source: union} (every model's), with pad_to_multiple_of: N for a round number of rows"
+        )
     if any("dtypes differ" in p for p in problems):
         remedies.append("set dtype: (bfloat16, float16 or float32)")
     if any(": lacks " in p or "fewer rows" in p or "is not in the base" in p for p in problems):
