@@ -17,6 +17,7 @@ from deltakit.merge.blueprint import Blueprint, Piece, Read, Use
 from deltakit.merge.plan import plan_merge
 from deltakit.merge.planned import Planned
 from deltakit.merge.recipe import MergeRecipe, ModelItem, parameters_of
+from deltakit.merge.series import expanded
 from deltakit.merge.source import Source, open_source
 from deltakit.merge.tokens.align import align
 from deltakit.merge.tokens.choice import tokenizer_choice
@@ -35,6 +36,7 @@ def needs_blueprint(recipe: MergeRecipe) -> bool:
 
 def plan_recipe(recipe: MergeRecipe) -> Planned:
     """The plan of a recipe, whatever it asks for."""
+    recipe = expanded(recipe)
     return plan_native(recipe) if needs_blueprint(recipe) else plan_merge(recipe)
 
 

@@ -15,6 +15,7 @@ from deltakit.merge.native import plan_recipe
 from deltakit.merge.planned import Planned
 from deltakit.merge.quick import read_merge
 from deltakit.merge.recipe import merge_recipe
+from deltakit.merge.series import series_of
 from deltakit.recipe import load_recipe
 from deltakit.recipe.load import read_text
 from deltakit.registry import did_you_mean
@@ -83,4 +84,4 @@ def request_models(path: Path) -> tuple[str, ...]:
     if is_config(path):
         return config_models(path)
     recipe = load_recipe(path, merge_recipe())
-    return (*([recipe.base] if recipe.base else []), *(item.model for item in recipe.models))
+    return (*([recipe.base] if recipe.base else []), *(m for item in recipe.models for m in series_of(item.model)))
