@@ -77,13 +77,30 @@ def explained(name: str) -> dict[str, Any]:
     for kind in _REGISTRIES:
         registry = _registry(kind)
         if name in registry.names():
-            return {"name": name, "kind": registry.kind, **_about_factory(registry, name)}
+            about = _about_method(name) if kind == "methods" else {}
+            return {"name": name, "kind": registry.kind, **_about_factory(registry, name), **about}
     others = {i["name"]: (kind, i["summary"]) for kind in ("tasks", "recipes") for i in listing(kind)}
     if name in others:
         kind, text = others[name]
         return {"name": name, "kind": kind.removesuffix("s"), "text": text, "parameters": []}
     known = [n for kind in _REGISTRIES for n in _registry(kind).names()]
     raise RecipeError(f"nothing is called {name!r}", remedy=did_you_mean(name, [*known, *others]))
+
+
+def _about_method(name: str) -> dict[str, Any]:
+    """What a method needs and costs, and what it is called and does in mergekit's dialect."""
+    from deltakit.merge import MERGEKIT
+    from deltakit.merge.cost import cost_of, sample, traits_of
+
+    registry = _registry("methods")
+    reads = cost_of(name)
+    facts = traits_of(registry.make(name, **sample(registry, name)))
+    facts["reads"] = "a model is run over the text" if reads is None else f"every byte of a model {reads:.3g} time(s)"
+    if name in MERGEKIT.names():
+        other = MERGEKIT.factory(name)
+        same = other is registry.factory(name)
+        facts["mergekit"] = "the same arithmetic" if same else (inspect.getdoc(other) or "")
+    return {"facts": facts}
 
 
 def _about_factory(registry: Registry, name: str) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from deltakit_cli.output import console, emit, table
 @click.argument("name")
 @format_option
 def command(name: str, fmt: str) -> None:
-    """Say what NAME does, where it comes from, and which parameters it takes."""
+    """Say what NAME does, where it comes from, and which parameters it takes; of a method, what it needs and costs."""
     emit(explained(name), _show, fmt)
 
 
@@ -25,6 +25,9 @@ def _show(found: Mapping[str, Any]) -> None:
     out.print(f"{found['name']} ({found['kind']})")
     out.print()
     out.print(found["text"], markup=False)
+    if found.get("facts"):
+        out.print()
+        out.print(table(["", ""], [[key, value] for key, value in found["facts"].items()]))
     if found["parameters"]:
         out.print()
         rows = [[p["name"], p["type"], p["default"]] for p in found["parameters"]]
