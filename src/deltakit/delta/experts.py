@@ -196,6 +196,12 @@ class Together:
             made[packed] = TensorSpec((len(experts), *(shape[::-1] if turned else shape)), specs[0].dtype)
         return {n: made[n] for n in sorted(made)}
 
+    @property
+    def order(self) -> tuple[str, ...]:
+        """As the parts are ordered: a packed tensor where its first part is."""
+        names = {n: old for old, n in self._names.items()} | {n: p.packed for n, p in self.layout.parts.items()}
+        return tuple(dict.fromkeys(names[n] for n in getattr(self.source, "order", self.source.specs)))
+
     def buffer(self, name: str, lo: int = 0, hi: int | None = None) -> memoryview:
         """Experts lo..hi of a packed tensor, rows lo..hi of another."""
         experts = self.layout.pieces.get(name)
