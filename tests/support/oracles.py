@@ -16,6 +16,7 @@ from deltakit.merge.allowances import Allowances
 from deltakit.merge.assemble import assemble
 from deltakit.merge.blueprint import Blueprint, Piece, Read, Use
 from deltakit.merge.source import open_source
+from deltakit.merge.tokens.aligned import Aligned
 from support.merging import Arrays, draw, flat, rounded, store, tune, unflat, values
 
 DTYPES = ("BF16", "F16", "F32")
@@ -145,7 +146,9 @@ def in_mergekit(
     first = "base" if based else "n0"
     texts = {n: s.text for n, s in sources.items()}
     blueprint = Blueprint(texts, pieces, first, first if based else None, "mergekit", stored.dtype, seed=seed)
-    return values(assemble(blueprint, sources, {"merge_method": method}, Allowances(unrelated=True)).tensors)
+    return values(
+        assemble(blueprint, Aligned(sources, 9), {"merge_method": method}, Allowances(unrelated=True)).tensors
+    )
 
 
 def largest(tau: torch.Tensor, first: int, end: int) -> torch.Tensor:
