@@ -97,6 +97,7 @@ def test_the_text_is_said_and_recorded(tmp_path: Path) -> None:
     base, models = runnable(tmp_path)
     shown = plan_output(recipe("regmean", base, models), tmp_path / "out")
     assert any("built-in neutral text, up to 128 samples of at most 512 tokens" in n for n in shown["notes"])
+    assert any("of temporary disk" in n and "of memory" in n for n in shown["notes"])
     text = tmp_path / "mine.txt"
     text.write_text("one two three " * 30)
     given = {**TEXT, "text": str(text)}

@@ -56,6 +56,7 @@ class Calibrator:
     sidecar: Sidecar
     text: Text
     texts: Mapping[str, Text] = field(default_factory=dict)
+    costs: tuple[str, ...] = ()  # what the reducer says that it takes
     _made: dict[Any, Any] = field(default_factory=dict, repr=False, compare=False)
     _lock: threading.RLock = field(default_factory=threading.RLock, repr=False, compare=False)
 
@@ -108,7 +109,7 @@ class Calibrator:
         s = self.settings
         size = f"up to {s.samples} samples of {s.length or f'at most {_LENGTH}'} tokens"
         own = [f"calibration text of model {k!r}: {t.name}" for k, t in sorted(self.texts.items())]
-        return (f"calibration text: {self.text.name}, {size}", *own)
+        return (f"calibration text: {self.text.name}, {size}", *own, *self.costs)
 
     def described(self) -> list[dict[str, Any]]:
         """The texts as inputs of the manifest, by digest."""
@@ -177,7 +178,9 @@ def calibrator_for(recipe: MergeRecipe, inputs: Inputs) -> Calibrator | None:
     if not used:
         return None
     texts = {m.key: own[m.label] for m in inputs.members if m.label in own}
-    return open_calibrator(recipe.calibration, inputs.base, inputs.sidecar, texts)
+    made = open_calibrator(recipe.calibration, inputs.base, inputs.sidecar, texts)
+    cost = getattr(methods[0].reduce, "cost", None)
+    return replace(made, costs=cost(made.stored(inputs.base).specs)) if cost else made
 
 
 def _slice(moments: Moments, expert: int, turned: bool) -> Moments:

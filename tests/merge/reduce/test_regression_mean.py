@@ -10,6 +10,7 @@ import torch
 
 from deltakit.errors import RecipeError
 from deltakit.merge.reduce.regression_mean import RegressionMean
+from deltakit.tensors import TensorSpec
 from support.calibration import TEXT, WEIGHTS, arrays, ids, inputs, items, merged, runnable, running
 from support.merging import plan, values
 
@@ -79,6 +80,15 @@ def test_inputs_may_run_along_either_axis(axis: int) -> None:
     mean = (w[0] + w[1]) / 2
     found = normal.solution(mean if axis == 1 else mean.T)
     assert np.allclose(found.T if axis == 1 else found, want, rtol=1e-3, atol=1e-4)
+
+
+def test_its_cost_is_told_from_shapes() -> None:
+    shapes = {"model.embed_tokens.weight": (1000, 64), "model.norm.weight": (64,)}
+    shapes |= {f"model.layers.{i}.{n}.weight": s for i in range(2) for n, s in (("up", (256, 64)), ("down", (64, 256)))}
+    (line,) = RegressionMean().cost({n: TensorSpec(s, "BF16") for n, s in shapes.items()})
+    disk = 4 * (64000 + 4 * 64 * 256)
+    layer = 2 * 64 * 256 * 20 + 12 * (64**2 + 256**2)
+    assert f"up to {disk / 1e9:.3g} GB of temporary disk, about {max(layer, 64000 * 20) / 1e9:.2g} GB of memory" in line
 
 
 def test_bad_parameters_are_refused() -> None:

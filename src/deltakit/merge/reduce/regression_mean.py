@@ -5,8 +5,10 @@ RegMean: Jin et al., 2023, arXiv 2212.09849, section 3.2 and equation 2. RegMean
 
 from __future__ import annotations
 
+import math
+import re
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -20,6 +22,7 @@ from deltakit.merge.calibration import Calibrator, calibrator_of, read_over, who
 from deltakit.merge.method import Group, Needs
 from deltakit.merge.spool import Spool
 from deltakit.sparsify.flow import Flow
+from deltakit.tensors import TensorSpec
 
 if TYPE_CHECKING:
     import torch
@@ -34,6 +37,7 @@ _RIDGE = 1e-6  # of each entry of the diagonal: as good as nothing beside alpha,
 _FLOOR = 1e-12  # of the diagonal's mean: an input that no text reaches takes the weighted mean
 
 _TRIES = 12
+_LAYER = re.compile(r"(^.*?\.\d+)\.")  # up to the first number in a name: the layer
 _ROWS = 4096  # output rows multiplied at a time in float64
 
 
@@ -72,6 +76,23 @@ class RegressionMean:
     def coefficients(self, weights: Sequence[float]) -> tuple[float, ...] | None:
         """A lone delta is its own mean."""
         return (1.0,) if len(weights) == 1 else None
+
+    def cost(self, specs: Mapping[str, TensorSpec]) -> tuple[str, ...]:
+        """What it takes, for the plan: temporary disk, and about how much memory, told from shapes alone."""
+        layers: dict[str, int] = {}
+        disk = 0
+        for name, spec in specs.items():
+            if spec.is_float and len(spec.shape) in (2, 3):
+                slices, (rows, columns) = spec.numel // max(1, math.prod(spec.shape[-2:])), spec.shape[-2:]
+                # a weight and its delta in float32, its equations in float64: inputs x inputs, outputs x inputs
+                held = slices * (rows * columns * 20 + (12 * columns**2 if "embed" not in name else 0))
+                number = _LAYER.search(name)
+                layers[number[1] if number else name] = layers.get(number[1] if number else name, 0) + held
+                disk += spec.numel * 4
+        return (
+            f"matrices that activations enter are solved, all else is averaged; up to {disk / 1e9:.3g} GB of temporary "
+            f"disk, about {max(layers.values(), default=0) / 1e9:.2g} GB of memory for one layer",
+        )
 
     def over(self, group: Group) -> Flow:
         """The merged delta; one walk of all models side by side solves it, layer by layer."""
