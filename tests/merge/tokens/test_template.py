@@ -14,7 +14,7 @@ from deltakit.merge.source import Source
 from deltakit.merge.tokens import align
 from deltakit.merge.tokens.template import BUILT_IN, choose_template, template_of, with_template
 from support.tensors import memory
-from support.vocabularies import bpe, by_label, model
+from support.vocabularies import added, bpe, by_label, model
 
 TALK = [
     {"role": "system", "content": "Be brief."},
@@ -109,3 +109,11 @@ def test_without_any_template_it_is_said(tmp_path: Path) -> None:
     models = by_label(model(tmp_path / "base", bpe()))
     made = align(models, None, donor="base", chat_template="auto")
     assert made.notes == ("chat_template: none of the models has one",)
+
+
+def test_markers_that_are_no_tokens_are_said(tmp_path: Path) -> None:
+    bare = align(by_label(model(tmp_path / "base", bpe())), None, donor="base", chat_template="chatml")
+    said = "chat_template: <|im_start|>, <|im_end|> is no token of the result, and is split like any text"
+    assert bare.notes == (said,)
+    text = added(bpe(), ["<|im_start|>", "<|im_end|>"])
+    assert align(by_label(model(tmp_path / "m", text)), None, donor="m", chat_template="chatml").notes == ()

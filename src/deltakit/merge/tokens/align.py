@@ -19,7 +19,7 @@ from deltakit.merge.tokens.read import Vocabulary, is_tokenizer_file, read_vocab
 from deltakit.merge.tokens.report import REPORT_NAME, provenance, summary
 from deltakit.merge.tokens.settings import generation_of, settings_of
 from deltakit.merge.tokens.tables import tables_of, vocabulary_rows
-from deltakit.merge.tokens.template import choose_template, template_of, with_template
+from deltakit.merge.tokens.template import choose_template, template_of, unknown_markers, with_template
 from deltakit.merge.tokens.write import tokenizer_files
 from deltakit.registry import did_you_mean
 
@@ -167,4 +167,6 @@ def _templated(
         if own is not None:
             check_template(own, anchor)
         return dict(files), () if wanted is None else ("chat_template: none of the models has one",)
-    return with_template(files, template), ()
+    unknown = ", ".join(unknown_markers(files, template))
+    note = f"chat_template: {unknown} is no token of the result, and is split like any text"
+    return with_template(files, template), (note,) if unknown and wanted != "auto" else ()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter
 from collections.abc import Mapping
 from typing import Any
@@ -13,9 +14,10 @@ from deltakit.merge.source import Source
 from deltakit.merge.tokens.lint import check_template
 from deltakit.registry import did_you_mean
 
-__all__ = ["BUILT_IN", "choose_template", "template_of", "with_template"]
+__all__ = ["BUILT_IN", "choose_template", "template_of", "unknown_markers", "with_template"]
 
 _CONFIG, _FILE, _OLD = "tokenizer_config.json", "chat_template.jinja", "chat_template.json"
+_MARKER = re.compile(r"<\|\w+\|>|\[\|\w+\|\]|\[/?INST\]")
 _SHORTEST = 20  # characters of a template in a recipe; what is shorter is a misspelt name
 
 # Written for this project from the formats' public descriptions: which markers surround a turn, and nothing else.
@@ -118,6 +120,14 @@ def with_template(files: Mapping[str, bytes], template: str) -> dict[str, bytes]
     else:
         made[_FILE] = template.encode()
     return {n: made[n] for n in sorted(made)}
+
+
+def unknown_markers(files: Mapping[str, bytes], template: str) -> tuple[str, ...]:
+    """Markers of turns in a template that no tokenizer file knows: they would be split like any text."""
+    listing = b"".join(c for n, c in files.items() if n not in (_FILE, _OLD, _CONFIG))
+    decoder = json.loads(files.get(_CONFIG, b"{}")).get("added_tokens_decoder")
+    listing += json.dumps(decoder, ensure_ascii=False).encode()
+    return tuple(dict.fromkeys(m for m in _MARKER.findall(template) if m.encode() not in listing))
 
 
 def json_bytes(value: Any) -> bytes:
