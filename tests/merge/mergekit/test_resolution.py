@@ -36,6 +36,27 @@ def test_outside_the_layers_the_paper_dialect_takes_both_ends():
     assert any(n.startswith("gradients: the final norm and the head take the last value") for n in made.notes)
 
 
+def test_outside_the_layers_mergekits_dialect_takes_the_first_value():
+    text = "merge_method: ties\nbase_model: z\nmodels:\n- {model: a, parameters: {weight: [0, 0.9]}}\n- model: b\n"
+    made = resolved(
+        text + "parameters: {weight: 1, density: [0.2, 0.4], lambda: 0.5, normalize: 1}\n", dialect="mergekit"
+    )
+    close(weights(made, "a"), embed_tokens=0, norm=0, lm_head=0, layers__3__mlp__up_proj=0.9)
+    head = made.pieces["lm_head.weight"]
+    assert (dict(head.parameters), head.scale) == ({"normalize": True}, 0.5)
+    assert [dict(u.parameters) for u in head.uses] == [{"density": 0.2}] * 2
+    assert made.notes == ("gradients: the final norm and the head take the first value, as in mergekit",)
+
+
+def test_in_the_paper_dialect_a_weight_of_0_is_no_part_in_the_tensor():
+    text = "merge_method: ties\nbase_model: z\nmodels:\n- {model: a, parameters: {weight: [0, 0.9]}}\n- model: b\n"
+    made = resolved(text + "  parameters: {weight: [0, 0, 0, 1]}\n")
+    methods = {short(n): (p.method, [u.read.model for u in p.uses]) for n, p in made.pieces.items()}
+    assert methods["layers.0.mlp.up_proj"] == methods["embed_tokens"] == ("task_arithmetic", ["a", "b"])
+    assert methods["layers.1.mlp.up_proj"] == ("ties", ["a"])
+    assert methods["lm_head"] == ("ties", ["a", "b"])
+
+
 def test_the_narrower_level_wins_and_a_filter_without_a_hit_falls_through():
     made = resolved(
         "merge_method: linear\nslices:\n"

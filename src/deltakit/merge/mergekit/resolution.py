@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from deltakit.errors import RecipeError
@@ -147,7 +147,8 @@ class _Resolver:
                 continue
             weight, own = parameters.own((item.settings, *row.cut.settings), item.label, name, t)
             uses.append(Use(Read(item.label, name), weight, own))
-        return Piece(parameters.method, tuple(uses), base, method_wide, scale)
+        made = Piece(parameters.method, tuple(uses), base, method_wide, scale)
+        return _without_idle(made) if self.dialect == "paper" and parameters.role.base == "delta" else made
 
     def _edge(self, row: Row) -> float:
         """Where gradients stand outside the layers: mergekit takes their first value on both sides."""
@@ -166,6 +167,15 @@ class _Resolver:
             self.notes.append(
                 f"base_model {base.label} gives configuration and tokenizer only: {parameters.method} takes no deltas"
             )
+
+
+def _without_idle(piece: Piece) -> Piece:
+    """The papers know no weight of 0, which gradients end in: such a model has no part in the tensor. Where none has,
+    the base is kept."""
+    uses = tuple(use for use in piece.uses if use.weight != 0.0)
+    if uses:
+        return replace(piece, uses=uses)
+    return Piece("task_arithmetic", tuple(replace(use, parameters={}) for use in piece.uses), piece.base)
 
 
 def _input(entry: Entry) -> Input:
