@@ -12,6 +12,8 @@ NEEDED: dict[str, dict[str, Any]] = {
     "della_linear": {"density": 0.5},
     "lines": {"alpha": 0.2, "beta": 0.6},
     "nearswap": {"t": 0.02},
+    "ram": {"epsilon": 1e-3},
+    "sce": {"select_topk": 0.3},
     "slerp": {"t": 0.3},
 }
 
@@ -25,6 +27,10 @@ KEEP_ALL: dict[str, dict[str, Any]] = {
     "della_linear": {"density": 1.0},
     "lines": {"alpha": 1.0, "beta": 0.0},
     "nearswap": {"t": 100.0},
+    "ram": {"epsilon": 0.0},
+    "ramplus": {"epsilon": 0.0},
+    "ramplus_tl": {"epsilon": 0.0},
+    "sce": {"select_topk": 1.0},
     "slerp": {"t": 1.0},
     "ties": {"density": 1.0},
 }
