@@ -6,6 +6,7 @@ import threading
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import Generic, TypeVar
 
 import numpy as np
 
@@ -13,44 +14,46 @@ from deltakit.delta.terms.base import Float32
 from deltakit.sparsify.flow import Pull
 from deltakit.tensors import TensorSpec
 
-__all__ = ["Whole", "pull_whole"]
+__all__ = ["Once", "Whole", "pull_whole"]
+
+T = TypeVar("T")
 
 _KEPT = 2  # tensors: one for each thread that a merge pulls with on a small machine; each is computed once all the same
 
 
 @dataclass(frozen=True)
-class Whole:
-    """A pull whose tensors are made whole by `compute(name) -> (rows, row_size)`; the last few are kept."""
+class Once(Generic[T]):
+    """What `compute(name)` makes, made once when it is first asked for; the last few are kept."""
 
-    compute: Callable[[str], Float32]
+    compute: Callable[[str], T]
     kept: int = _KEPT
-    _made: OrderedDict[str, Float32] = field(default_factory=OrderedDict, repr=False)
+    _made: OrderedDict[str, T] = field(default_factory=OrderedDict, repr=False)
     _locks: dict[str, threading.Lock] = field(default_factory=dict, repr=False)
     _guard: threading.Lock = field(default_factory=threading.Lock, repr=False)
 
-    def pull(self, name: str, lo: int, hi: int) -> Float32:
-        """Rows lo..hi; two threads at one tensor wait for one computation."""
+    def of(self, name: str) -> T:
+        """Two threads at one name wait for one computation."""
         with self._guard:
             lock = self._locks.setdefault(name, threading.Lock())
         with lock:
-            found = self._kept(name)
-            if found is None:
-                found = self.compute(name)
-                self._keep(name, found)
-        return found[lo:hi]
-
-    def _kept(self, name: str) -> Float32 | None:
-        with self._guard:
-            found = self._made.get(name)
-            if found is not None:
-                self._made.move_to_end(name)
+            with self._guard:
+                if name in self._made:
+                    self._made.move_to_end(name)
+                    return self._made[name]
+            found = self.compute(name)
+            with self._guard:
+                self._made[name] = found
+                while len(self._made) > self.kept:
+                    self._made.popitem(last=False)
             return found
 
-    def _keep(self, name: str, values: Float32) -> None:
-        with self._guard:
-            self._made[name] = values
-            while len(self._made) > self.kept:
-                self._made.popitem(last=False)
+
+class Whole(Once[Float32]):
+    """A pull whose tensors are made whole by `compute(name) -> (rows, row_size)`."""
+
+    def pull(self, name: str, lo: int, hi: int) -> Float32:
+        """Rows lo..hi."""
+        return self.of(name)[lo:hi]
 
 
 def pull_whole(pull: Pull, specs: Mapping[str, TensorSpec], name: str) -> Float32:

@@ -7,17 +7,21 @@ from dataclasses import dataclass, replace
 from functools import reduce
 from typing import Any, ClassVar, Literal, Protocol
 
+import numpy as np
+
 from deltakit import rng
 from deltakit.checkpoint.pump import Progress, silent
-from deltakit.delta.expression import Delta
+from deltakit.delta.expression import Delta, Entry
 from deltakit.delta.site import Site
 from deltakit.delta.terms.base import Float32
+from deltakit.delta.terms.lowrank import LowRank
 from deltakit.delta.terms.sparse import Sparse
 from deltakit.tensors import TensorSpec
 
-__all__ = ["Flow", "Grain", "Pull", "Transform", "flow_of", "through"]
+__all__ = ["Factors", "Flow", "Grain", "Pull", "Transform", "flow_of", "through"]
 
 Grain = Literal["element", "row", "tensor", "model"]
+Factors = tuple[Float32, Float32]
 Pull = Callable[[str, int, int], Float32]  # (tensor name, first row, end) -> float32 (rows, row_size)
 
 
@@ -32,6 +36,7 @@ class Flow:
     seed: int
     measures: tuple[Callable[[Progress], None], ...] = ()
     drawn: Callable[[str], tuple[int, ...]] = lambda name: ()  # keys of the masks that a tensor was dropped with
+    factors: Callable[[str], Factors | None] = lambda name: None  # (rows, r) and (columns, r) of a delta that has them
     calibrator: Any = None  # for primitives that look at text: `deltakit.merge.calibration.Calibrator`
 
     def site(self, name: str, lo: int) -> Site:
@@ -45,7 +50,7 @@ class Flow:
 
     def with_pull(self, pull: Pull, *measures: Callable[[Progress], None]) -> Flow:
         """The flow behind one more step."""
-        return replace(self, pull=pull, measures=self.measures + measures)
+        return replace(self, pull=pull, measures=self.measures + measures, factors=lambda name: None)
 
 
 class Transform(Protocol):
@@ -79,7 +84,21 @@ def flow_of(delta: Delta, *, model: str, seed: int, specs: Mapping[str, TensorSp
         stored = [t.key for t in terms if isinstance(t, Sparse) and t.key is not None]
         return (*stored, *_noted(delta.lineage.note, name))
 
-    return Flow(specs, delta.rows, model, seed, drawn=drawn)
+    return Flow(specs, delta.rows, model, seed, drawn=drawn, factors=lambda name: _factors(delta.entries[name]))
+
+
+def _factors(entry: Entry) -> Factors | None:
+    """The factors of a matrix whose terms are products, side by side; scales lie on the left."""
+    terms = [part.term for part in entry.parts if isinstance(part.term, LowRank)]
+    if len(entry.spec.shape) != 2 or len(terms) != len(entry.parts):
+        return None
+    rows, columns = entry.spec.shape
+    left, right = [np.empty((rows, 0), np.float32)], [np.empty((columns, 0), np.float32)]
+    for part, term in zip(entry.parts, terms, strict=True):
+        u, s, v = term.factors()
+        left.append(u * (s * np.float32(part.coef)))
+        right.append(v)
+    return np.concatenate(left, axis=1), np.concatenate(right, axis=1)
 
 
 def through(flow: Flow, steps: Sequence[Transform]) -> Flow:
