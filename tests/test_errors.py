@@ -13,6 +13,7 @@ CODES = {
     "InputError": 3,
     "CheckpointError": 3,
     "MismatchError": 3,
+    "NonFiniteError": 3,
     "UnsafeError": 4,
     "ResourceError": 5,
     "VerificationError": 6,

@@ -10,6 +10,7 @@ __all__ = [
     "InputError",
     "MismatchError",
     "NoEffectError",
+    "NonFiniteError",
     "RecipeError",
     "ResourceError",
     "UnsafeError",
@@ -55,6 +56,10 @@ class CheckpointError(InputError):
 
 class MismatchError(InputError):
     """Two inputs that do not belong together: names, shapes, base, vocabulary (exit code 3)."""
+
+
+class NonFiniteError(InputError):
+    """NaN or infinite values where numbers are needed (exit code 3)."""
 
 
 class UnsafeError(DeltakitError):

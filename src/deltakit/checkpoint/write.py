@@ -21,7 +21,7 @@ from deltakit.checkpoint.open import Checkpoint
 from deltakit.checkpoint.pump import Progress, Shared, pump, silent
 from deltakit.checkpoint.sidecar import Sidecar
 from deltakit.checkpoint.staging import Staging, check_output, staging_root
-from deltakit.errors import DeltakitError, InputError, MismatchError
+from deltakit.errors import DeltakitError, MismatchError, NonFiniteError
 from deltakit.tensors import TensorMap, row_blocks
 
 __all__ = ["Written", "finish", "finished", "plan_checkpoint", "plan_job", "pull", "write_checkpoint", "write_job"]
@@ -227,7 +227,7 @@ def _refuse_nonfinite(job: Job, done: Mapping[str, Record]) -> None:
         "write bfloat16 or float32: float16 ends at 65504" if half else "look at the inputs with `deltakit inspect`"
     )
     problem = f"non-finite values in {len(bad)} of {len(done)} tensors to be written; nothing was written"
-    raise InputError(problem, details=details, remedy=f"{remedy}; or allow non-finite values explicitly")
+    raise NonFiniteError(problem, details=details, remedy=f"{remedy}; or allow non-finite values explicitly")
 
 
 def _complete(job: Job, staging: Staging, done: Mapping[str, Record]) -> dict[str, Any]:

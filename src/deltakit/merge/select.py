@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deltakit.checkpoint.pump import Progress, pump, silent
-from deltakit.errors import InputError
+from deltakit.errors import NonFiniteError
 from deltakit.merge.program import Member, NoKernel, Program, Reader, Source
 from deltakit.merge.reduce.elected_mean import Majority, not_finite
 from deltakit.merge.reduce.slerp import LANES, Arcs
@@ -270,5 +270,5 @@ def factors(base: TensorMap, arcs: Arcs, name: str) -> tuple[float, float]:
     return arcs.settle(name, products)
 
 
-def _not_finite(name: str) -> InputError:
-    return InputError(f"tensor {name!r}: the delta holds values that are not finite", remedy="check both models")
+def _not_finite(name: str) -> NonFiniteError:
+    return NonFiniteError(f"tensor {name!r}: the delta holds values that are not finite", remedy="check both models")

@@ -23,6 +23,7 @@ from deltakit.delta.open import local_paths, parse_expression
 from deltakit.delta.write import plan_delta, write_delta, write_sum
 from deltakit.errors import NoEffectError, RecipeError
 from deltakit.merge.about import licences_in
+from deltakit.merge.finite import counted
 from deltakit.merge.lora import Wanted, adapters_among, lora_job
 from deltakit.merge.merged import Merged
 from deltakit.merge.native import plan_recipe
@@ -90,18 +91,19 @@ def merge(
     kind = _kind(plan, out)
     if kind not in _FOLDERS and crew.world > 1:
         raise RecipeError("several processes write a folder only", remedy="write a delta file with one process")
-    plan.measure(progress)
-    if same := plan.equals():
-        raise NoEffectError(
-            f"the merge has no effect: it equals {same}",
-            remedy="check weights and lambda, and that the models differ from the base",
-        )
-    delta = plan.merged
-    if kind in _FOLDERS or delta is None:
-        return _write_folder(plan, out, overwrite, threads, progress, crew)
-    if kind == "expression":
-        return _write_sum(plan, delta, out, overwrite)
-    return _write_delta(plan, delta, out, overwrite, threads, progress)
+    with counted(plan.checkpoints):
+        plan.measure(progress)
+        if same := plan.equals():
+            raise NoEffectError(
+                f"the merge has no effect: it equals {same}",
+                remedy="check weights and lambda, and that the models differ from the base",
+            )
+        delta = plan.merged
+        if kind in _FOLDERS or delta is None:
+            return _write_folder(plan, out, overwrite, threads, progress, crew)
+        if kind == "expression":
+            return _write_sum(plan, delta, out, overwrite)
+        return _write_delta(plan, delta, out, overwrite, threads, progress)
 
 
 def _check_apart(plan: Planned, out: Path) -> None:

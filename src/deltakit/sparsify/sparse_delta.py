@@ -11,7 +11,7 @@ import numpy as np
 from deltakit.delta.expression import Delta, Entries, Entry, Part
 from deltakit.delta.terms.base import Float32
 from deltakit.delta.terms.sparse import Sparse
-from deltakit.errors import InputError, NoEffectError
+from deltakit.errors import NoEffectError, NonFiniteError
 from deltakit.sparsify.drop import Drop, mask_key
 from deltakit.sparsify.flow import Flow, Pull, Transform, flow_of, through
 from deltakit.sparsify.pipeline import check_drops, spell_pipeline
@@ -77,5 +77,5 @@ def _finite(pull: Pull, name: str, lo: int, hi: int) -> Float32:
     with np.errstate(over="ignore", invalid="ignore"):
         values = pull(name, lo, hi)
     if not np.isfinite(values).all():
-        raise InputError(f"tensor {name!r}: the delta holds values that are not finite", remedy="check both models")
+        raise NonFiniteError(f"tensor {name!r}: the delta holds values that are not finite", remedy="check both models")
     return values

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from deltakit.checkpoint.pump import Progress, pump, silent
 from deltakit.delta.terms.base import Float32
-from deltakit.errors import InputError, RecipeError
+from deltakit.errors import NonFiniteError, RecipeError
 
 __all__ = ["check_density", "exact_threshold", "rank_of"]
 
@@ -74,7 +74,7 @@ def _count(
 def _high(bits: NDArray[np.uint32], name: str) -> NDArray[np.uint32]:
     high = bits >> np.uint32(16)
     if high.size and int(high.max()) >= _INFINITY:
-        raise InputError(f"tensor {name!r}: the delta holds values that are not finite", remedy="check both models")
+        raise NonFiniteError(f"tensor {name!r}: the delta holds values that are not finite", remedy="check both models")
     return high
 
 

@@ -12,7 +12,7 @@ import numpy as np
 
 from deltakit.checkpoint.pump import Progress, pump, silent
 from deltakit.delta.terms.base import Float32
-from deltakit.errors import InputError, RecipeError
+from deltakit.errors import NonFiniteError, RecipeError
 from deltakit.merge.method import Group, Needs
 from deltakit.registry import did_you_mean
 from deltakit.sparsify.flow import Flow
@@ -88,9 +88,9 @@ def _sum(deltas: Sequence[Float32], name: str) -> Float32:
     return total
 
 
-def not_finite(name: str) -> InputError:
+def not_finite(name: str) -> NonFiniteError:
     """What an election cannot go on with."""
-    return InputError(f"tensor {name!r}: the deltas hold values that are not finite", remedy="check the models")
+    return NonFiniteError(f"tensor {name!r}: the deltas hold values that are not finite", remedy="check the models")
 
 
 def _mean(

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deltakit.delta.terms.base import Float32
-from deltakit.errors import InputError, RecipeError
+from deltakit.errors import NonFiniteError, RecipeError
 from deltakit.merge.method import Group
 from deltakit.registry import did_you_mean
 from deltakit.sparsify.flow import Flow, Pull
@@ -97,7 +97,9 @@ class Statistic:
             for lo, hi in ranges[1:]:
                 sums = sums + self.at(name, lo, hi)
         if not np.isfinite(sums).all():
-            raise InputError(f"tensor {name!r}: the models hold values that are not finite", remedy="check the models")
+            raise NonFiniteError(
+                f"tensor {name!r}: the models hold values that are not finite", remedy="check the models"
+            )
         return sums
 
 

@@ -14,7 +14,7 @@ import numpy as np
 from deltakit.checkpoint.pump import cores
 from deltakit.delta.terms.base import Float32
 from deltakit.delta.threads import one_thread
-from deltakit.errors import InputError
+from deltakit.errors import NonFiniteError
 from deltakit.merge.method import Group, Needs
 from deltakit.merge.whole import Whole, pull_whole
 from deltakit.sparsify.flow import Flow
@@ -50,6 +50,7 @@ class PerMatrix(ABC):
     symmetric: ClassVar[bool] = True
     unbiased: ClassVar[bool] = False
     identity: ClassVar[bool] = False
+    matrices: ClassVar[bool] = True
     needs: ClassVar[Needs] = "base"
     scaled: ClassVar[bool] = True
     embeddings: bool = False
@@ -100,7 +101,7 @@ def _whole(reducer: PerMatrix, group: Group, name: str) -> Float32:
 def _merge(reducer: PerMatrix, group: Group, deltas: Sequence[Float32], where: str) -> Float32:
     """The merged matrix, float32; InputError where a delta is not finite."""
     if not all(np.isfinite(d).all() for d in deltas):
-        raise InputError(f"tensor {where}: the deltas hold values that are not finite", remedy="check the models")
+        raise NonFiniteError(f"tensor {where}: the deltas hold values that are not finite", remedy="check the models")
     import torch
 
     with one_thread():

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deltakit.delta.terms.base import Float32
-from deltakit.errors import InputError, RecipeError
+from deltakit.errors import NonFiniteError, RecipeError
 from deltakit.merge.method import Group, Needs
 from deltakit.sparsify.flow import Flow, Pull
 from deltakit.tensors import row_blocks
@@ -107,7 +107,7 @@ def _cosine(name: str, products: NDArray[np.float64]) -> float | None:
     """The cosine between the two models' tensors, in float64; None where one of them is zero."""
     aa, ab, bb = (float(lanes.sum()) for lanes in products)
     if not math.isfinite(aa + bb):
-        raise InputError(f"tensor {name!r}: the models hold values that are not finite", remedy="check the models")
+        raise NonFiniteError(f"tensor {name!r}: the models hold values that are not finite", remedy="check the models")
     return ab / math.sqrt(aa * bb) if aa > 0 and bb > 0 else None
 
 
