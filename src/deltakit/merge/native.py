@@ -21,6 +21,7 @@ from deltakit.merge.series import expanded
 from deltakit.merge.source import Source, open_source
 from deltakit.merge.tokens.align import align
 from deltakit.merge.tokens.choice import tokenizer_choice
+from deltakit.merge.tokens.ties import ties_differ
 from deltakit.registry import check_keys, did_you_mean
 from deltakit.tensors import dtype_code
 
@@ -37,7 +38,19 @@ def needs_blueprint(recipe: MergeRecipe) -> bool:
 def plan_recipe(recipe: MergeRecipe) -> Planned:
     """The plan of a recipe, whatever it asks for."""
     recipe = expanded(recipe)
-    return plan_native(recipe) if needs_blueprint(recipe) else plan_merge(recipe)
+    return plan_native(recipe) if needs_blueprint(recipe) or _mixed_ties(recipe) else plan_merge(recipe)
+
+
+def _mixed_ties(recipe: MergeRecipe) -> bool:
+    """Whether a head is the embedding in some models and a matrix of its own in others, and no key settles heads."""
+    texts = [*([recipe.base] if recipe.base else []), *(item.model for item in recipe.models)]
+    whole = [t for t in texts if not is_delta(Path(t)) and not (Path(t).is_dir() and is_adapter(Path(t)))]
+    return not _clash(recipe) and ties_differ(whole)
+
+
+def _clash(recipe: MergeRecipe) -> list[str]:
+    """The keys that are set and that a blueprint has no words for."""
+    return [key for key in ("vocabulary", "heads", "post", "calibration") if getattr(recipe, key) is not None]
 
 
 def plan_native(recipe: MergeRecipe) -> Assembly:
@@ -76,8 +89,7 @@ def _check(recipe: MergeRecipe) -> None:
         first = wrong.errors()[0]
         where = ".".join(map(str, first["loc"]))
         raise RecipeError(f"tokenizer: {where}: {first['msg']}", remedy="see docs/tokenizers.md") from None
-    clash = [key for key in ("vocabulary", "heads", "post", "calibration") if getattr(recipe, key) is not None]
-    if clash:
+    if clash := _clash(recipe):
         raise RecipeError(
             f"{', '.join(clash)} cannot stand beside tokenizer:, chat_template: or another dialect",
             remedy="leave one of them out",

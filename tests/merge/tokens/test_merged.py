@@ -87,15 +87,14 @@ def test_paddings_that_differ(tmp_path: Path, base_rows: int, rows: int) -> None
     assert any("304 rows" in note for note in planned["notes"])
 
 
-@pytest.mark.parametrize("tokenizer", [None, {"source": "union"}])
+@pytest.mark.parametrize("more", [{}, {"tokenizer": {"source": "union"}}, {"chat_template": "chatml"}])
 @pytest.mark.parametrize("tied_base", [True, False])
-def test_tied_and_untied(tmp_path: Path, tied_base: bool, tokenizer: dict[str, Any] | None) -> None:
+def test_tied_and_untied(tmp_path: Path, tied_base: bool, more: dict[str, Any]) -> None:
     """Fault 17: the logits are those of an oracle that works on transformers' state dicts."""
     import torch
 
     base = model(tmp_path / "base", bpe(), seed=1, tied=tied_base)
     other = tuned(tmp_path / "other", base, bpe(), 2, tied=not tied_base)
-    more = {"chat_template": "chatml"} if tokenizer is None else {"tokenizer": tokenizer}
     made = run(tmp_path, base, other, **more)
     states = [load(s).state_dict() for s in (base, other)]
     oracle = load(base if not tied_base else other)
