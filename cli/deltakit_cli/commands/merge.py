@@ -92,7 +92,11 @@ def command(
 def _plan(plan: Mapping[str, Any]) -> None:
     out = console()
     out.print(f"would write the {plan['kind']} {plan['output']} by {plan['method']}: {plan['bytes']:,} bytes")
-    out.print(f"free disk {plan['free']:,} bytes")
+    ahead = plan["forecast"]
+    out.print(
+        f"free disk {plan['free']:,} bytes; reads {ahead['reads']:,} bytes in all passes; memory at most about "
+        f"{ahead['memory'] / 1e6:,.0f} MB; {ahead['seconds']:g} s where the disk gives 1 GB/s"
+    )
     rows = [[n, str(t["shape"]), t["dtype"], t["bytes"], t["action"]] for n, t in plan["tensors"].items()]
     out.print(table(["tensor", "shape", "dtype", "bytes", "action"], rows))
     _notes(plan)

@@ -18,6 +18,7 @@ from deltakit.merge.arithmetic import Arithmetic
 from deltakit.merge.block import Block, blocks_of
 from deltakit.merge.blueprint import Blueprint
 from deltakit.merge.kin import Kin, check_kin
+from deltakit.merge.load import Load
 from deltakit.merge.merged import Merged, merge_deltas
 from deltakit.merge.plan import with_dtype
 from deltakit.merge.planned import Planned
@@ -123,13 +124,26 @@ class Assembly(Planned):
         return tuple(run for m in self.made for run in m.merged.measures)
 
     @property
+    def loads(self) -> tuple[Load, ...]:
+        dialect = self.blueprint.dialect
+        return tuple(
+            Load(
+                m.block.method, dialect, m.block.inputs.members[0].method, len(m.block.inputs.members) + 1,
+                tuple(m.merged.delta.specs.values()), m.merged.coefficients is not None,
+            )
+            for m in self.made
+        )  # fmt: skip
+
+    @property
     def merged(self) -> Merged | None:
         """One block over a named base is a delta like any other."""
         alone = len(self.made) == 1 and self.blueprint.base is not None and not self.blueprint.out_dtype
         return self.made[0].merged if alone else None
 
     def equals(self) -> str:
-        parent = self.sources[self.blueprint.base or self.blueprint.donor]
+        if self.blueprint.base is None:
+            return ""  # a config without a base may ask for a plain copy
+        parent = self.sources[self.blueprint.base]
         return parent.text if same(self.tensors, parent.tensors) else ""
 
     @cached_property

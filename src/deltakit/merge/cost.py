@@ -15,7 +15,6 @@ from deltakit.merge import DIALECTS
 from deltakit.merge.assemble import Assembly, assemble
 from deltakit.merge.blueprint import Blueprint, Piece, Read, Use
 from deltakit.merge.method import Method
-from deltakit.merge.reduce.per_matrix import PerMatrix
 from deltakit.merge.source import Source
 from deltakit.merge.tokens.aligned import Aligned
 from deltakit.registry import Registry
@@ -38,10 +37,10 @@ _STEP = 8  # rows that are asked for at a time
 def traits_of(method: Method) -> dict[str, str]:
     """What a method takes and gives, in words."""
     reduce = method.reduce
-    calibrated, drawn = _calibrated(method), any(_random(s) for s in method.each)
+    calibrated, drawn = method.calibrated, any(_random(s) for s in method.each)
     return {
         "needs": _NEEDS[reduce.needs] + (", and a little text" if calibrated else ""),
-        "memory": _MATRICES if calibrated or isinstance(reduce, PerMatrix) else _RANGES,
+        "memory": _MATRICES if method.matrices else _RANGES,
         "lambda": "scales the merged delta" if reduce.scaled else "has no meaning",
         "order": "of the models does not matter" if reduce.symmetric else "of the models matters",
         "chance": _chance(method) if drawn else "none",
@@ -68,7 +67,7 @@ def cost_of(name: str, dialect: str = "paper") -> float | None:
     which it runs a model."""
     registry = DIALECTS[dialect]
     method: Method = registry.make(name, **sample(registry, name))
-    if _calibrated(method):
+    if method.calibrated:
         return None
     counted = {label: _Counted(label, seed) for seed, label in enumerate(("base", "a", "b"))}
     plan = _plan(name, dialect, method, counted)
@@ -77,10 +76,6 @@ def cost_of(name: str, dialect: str = "paper") -> float | None:
         for lo in range(0, spec.rows, _STEP):
             plan.tensors.buffer(tensor, lo, min(lo + _STEP, spec.rows))
     return counted["a"].bytes / sum(s.nbytes for s in counted["a"].specs.values())
-
-
-def _calibrated(method: Method) -> bool:
-    return any(getattr(s, "calibrated", False) for s in (method.reduce, *method.each, *method.post))
 
 
 def _plan(name: str, dialect: str, method: Method, counted: Mapping[str, _Counted]) -> Assembly:

@@ -87,3 +87,8 @@ class Method:
     def calibrated(self) -> bool:
         """Some primitive of it looks at text, as it says by `calibrated = True`."""
         return any(getattr(s, "calibrated", False) for s in (self.reduce, *self.each, *self.post))
+
+    @property
+    def matrices(self) -> bool:
+        """Whole matrices are held at once, instead of ranges of some MB. A reducer says so by `matrices = True`."""
+        return self.calibrated or bool(getattr(self.reduce, "matrices", False))

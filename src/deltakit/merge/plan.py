@@ -19,6 +19,7 @@ from deltakit.merge.about import about, licences_in
 from deltakit.merge.calibration import Calibrator, calibrator_for
 from deltakit.merge.checks import Settled, settle
 from deltakit.merge.inputs import Inputs, open_inputs
+from deltakit.merge.load import Load
 from deltakit.merge.lora import Wanted
 from deltakit.merge.merged import Merged, changes, merge_deltas
 from deltakit.merge.planned import Planned
@@ -79,6 +80,12 @@ class Plan(Planned):
     @property
     def measures(self) -> tuple[Callable[[Progress], None], ...]:
         return self.made.measures
+
+    @property
+    def loads(self) -> tuple[Load, ...]:
+        members, specs = self.inputs.members, tuple(self.made.delta.specs.values())
+        linear = self.made.coefficients is not None
+        return (Load(self.recipe.method, "paper", members[0].method, len(members) + 1, specs, linear),)
 
     @property
     def merged(self) -> Merged | None:

@@ -10,6 +10,7 @@ from deltakit.checkpoint.open import Checkpoint
 from deltakit.checkpoint.pump import Progress, silent
 from deltakit.checkpoint.sidecar import Sidecar
 from deltakit.delta.open import Model
+from deltakit.merge.load import Load
 from deltakit.merge.lora import Wanted
 from deltakit.merge.merged import Merged
 from deltakit.tensors import TensorMap, TensorSpec
@@ -67,6 +68,11 @@ class Planned(ABC):
     @abstractmethod
     def measures(self) -> tuple[Callable[[Progress], None], ...]:
         """The passes over the inputs that the method needs (thresholds, majority sign)."""
+
+    @property
+    @abstractmethod
+    def loads(self) -> tuple[Load, ...]:
+        """What is made by which method, for the forecast."""
 
     @property
     def merged(self) -> Merged | None:

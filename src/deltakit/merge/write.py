@@ -24,6 +24,7 @@ from deltakit.delta.write import plan_delta, write_delta, write_sum
 from deltakit.errors import NoEffectError, RecipeError
 from deltakit.merge.about import licences_in
 from deltakit.merge.finite import counted
+from deltakit.merge.forecast import forecast, memory_of, require_memory
 from deltakit.merge.lora import Wanted, adapters_among, lora_job
 from deltakit.merge.merged import Merged
 from deltakit.merge.native import plan_recipe
@@ -66,8 +67,8 @@ def plan_output(recipe: MergeRecipe | Planned, out: Path, *, overwrite: bool = F
         written = plan_delta(out, delta.delta, overwrite=overwrite, inputs=paths)
         written["bytes"] = written.pop("at_most_bytes") if kind == "delta" else 0
     return {
-        **written, "kind": kind, "method": plan.method, "tensors": plan.actions(),
-        "notes": list(plan.notes), "warnings": list(plan.warnings),
+        **written, "forecast": forecast(plan.loads, written["bytes"]).as_dict(), "kind": kind, "method": plan.method,
+        "tensors": plan.actions(), "notes": list(plan.notes), "warnings": list(plan.warnings),
         "removed_from_config": list(plan.removed),
     }  # fmt: skip
 
@@ -91,6 +92,7 @@ def merge(
     kind = _kind(plan, out)
     if kind not in _FOLDERS and crew.world > 1:
         raise RecipeError("several processes write a folder only", remedy="write a delta file with one process")
+    require_memory(memory_of(plan.loads, threads))
     with counted(plan.checkpoints):
         plan.measure(progress)
         if same := plan.equals():
