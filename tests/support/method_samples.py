@@ -20,6 +20,7 @@ NEEDED: dict[str, dict[str, Any]] = {
 KEEP_ALL: dict[str, dict[str, Any]] = {
     "breadcrumbs": {"density": 1.0},
     "breadcrumbs_ties": {"density": 1.0},
+    "consensus": {"k": 0},
     "dare_linear": {"density": 1.0},
     "dare_ties": {"density": 1.0, "trim_density": 1.0},
     "darex": {"density": 1.0},
