@@ -86,6 +86,17 @@ def test_a_delta_output_is_an_expression(models: Path, tmp_path: Path, capsys: C
     assert "wrote the expression" in capsys.readouterr().out
 
 
+def test_a_merge_becomes_an_adapter(models: Path, tmp_path: Path, capsys: Capture) -> None:
+    words = quick(models, "--lora", 4, "-o", tmp_path / "lora")
+    assert run(*words, "--dry-run") == 0
+    assert "would write the adapter" in capsys.readouterr().out
+    assert run(*words) == 0
+    assert "wrote the adapter" in capsys.readouterr().out
+    assert json.loads((tmp_path / "lora/adapter_config.json").read_text())["r"] == 4
+    assert run(*quick(models), "--lora", "exact", "-o", tmp_path / "exact") == 3
+    assert run(*quick(models), "--lora", "some", "-o", tmp_path / "other") == 2
+
+
 def test_the_dry_run_shows_every_tensor(models: Path, tmp_path: Path, capsys: Capture) -> None:
     assert run(*quick(models), "-o", tmp_path / "out", "--dry-run") == 0
     said = capsys.readouterr().out

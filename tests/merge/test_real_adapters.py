@@ -51,22 +51,33 @@ def base(adapters: list[Path], tmp_path_factory: pytest.TempPathFactory) -> Path
 
 
 @pytest.fixture(scope="module")
-def oracle(adapters: list[Path], base: Path) -> dict[str, Any]:
-    """peft's ΔW of both, and of its exact combination at 0.5 each, by tensor."""
+def model(adapters: list[Path]) -> Any:
+    """Both adapters in peft, on a random GPT-2, and their exact combination at 0.5 each."""
     from peft import PeftModel
     from transformers import GPT2Config, GPT2LMHeadModel
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # peft's own use of deprecated things
-        model = PeftModel.from_pretrained(GPT2LMHeadModel(GPT2Config(**CONFIG)), adapters[0], adapter_name="one")
-        model.load_adapter(adapters[1], adapter_name="two")
-    model.add_weighted_adapter(["one", "two"], [0.5, 0.5], "both", combination_type="cat")
-    found: dict[str, Any] = {}
-    for name, module in model.named_modules():
-        if hasattr(module, "get_delta_weight"):
-            plain = name.removeprefix("base_model.model.") + ".weight"
-            found[plain] = {a: module.get_delta_weight(a).detach().numpy() for a in ("one", "two", "both")}
-    return found
+        made = PeftModel.from_pretrained(GPT2LMHeadModel(GPT2Config(**CONFIG)), adapters[0], adapter_name="one")
+        made.load_adapter(adapters[1], adapter_name="two")
+    made.add_weighted_adapter(["one", "two"], [0.5, 0.5], "both", combination_type="cat")
+    return made
+
+
+def products(model: Any, adapter: str) -> dict[str, Any]:
+    """peft's ΔW of an adapter, by tensor."""
+    return {
+        name.removeprefix("base_model.model.") + ".weight": module.get_delta_weight(adapter).detach().numpy()
+        for name, module in model.named_modules()
+        if adapter in getattr(module, "lora_A", {})
+    }
+
+
+@pytest.fixture(scope="module")
+def oracle(model: Any) -> dict[str, Any]:
+    """The ΔW of both and of their combination, by tensor."""
+    found = {a: products(model, a) for a in ("one", "two", "both")}
+    return {name: {a: found[a][name] for a in found} for name in found["one"]}
 
 
 def test_the_merge_is_the_average_of_the_products(adapters: list[Path], base: Path, oracle: dict[str, Any]) -> None:
@@ -98,3 +109,37 @@ def test_a_merge_of_adapters_is_a_sum_of_their_terms(adapters: list[Path], base:
     assert [p.term.rank for p in stored.entries[SQUARE].parts] == [8, 8]
     said = open_model(f"{base} + 0.5*{adapters[0]} + 0.5*{adapters[1]}").tensors
     assert said.buffer(SQUARE) == open_model(f"{base} + {done.path}").tensors.buffer(SQUARE)
+
+
+def test_the_merge_is_an_adapter_that_peft_loads(
+    adapters: list[Path], base: Path, model: Any, oracle: dict[str, Any], tmp_path: Path
+) -> None:
+    items = [{"model": str(a), "weight": 0.5} for a in adapters]
+    out = merge(recipe("task_arithmetic", str(base), items, lora="exact"), tmp_path / "both").path
+    cut = merge(recipe("task_arithmetic", str(base), items, lora=4), tmp_path / "cut").path
+    found = {}
+    for folder in (out, cut):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            model.load_adapter(folder, adapter_name=f"written {folder.name}")
+        found[folder] = products(model, f"written {folder.name}")
+    assert found[out].keys() == found[cut].keys() == oracle.keys()
+    for name, want in oracle.items():
+        assert np.allclose(found[out][name], want["both"], atol=1e-6), name
+    left, values, right = np.linalg.svd(oracle[SQUARE]["both"].astype(np.float64))
+    assert np.allclose(found[cut][SQUARE], left[:, :4] * values[:4] @ right[:4], atol=1e-6)
+
+
+@pytest.mark.parametrize("method", ["knots", "core_space"])
+def test_methods_for_adapters_work_on_real_ones(adapters: list[Path], base: Path, method: str) -> None:
+    """The sum of products is what both methods keep when they sum; TIES on coordinates lies near it, not on it."""
+    items = [{"model": str(a)} for a in adapters]
+    start = to_float32(open_checkpoint(base).buffer(SQUARE), "F32")
+    summed, elected = (
+        to_float32(plan(method, str(base), items, merger=m).tensors.buffer(SQUARE), "F32") - start
+        for m in ("task_arithmetic", "ties(density=0.5)")
+    )
+    plain = to_float32(plan("task_arithmetic", str(base), items).tensors.buffer(SQUARE), "F32") - start
+    assert np.allclose(summed, plain, atol=1e-6)
+    cosine = float(np.dot(elected, plain) / np.linalg.norm(elected) / np.linalg.norm(plain))
+    assert 0.5 < cosine < 0.9999
