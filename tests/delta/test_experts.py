@@ -124,3 +124,23 @@ def test_added_tensors_and_rows_keep_their_names():
     assert back.specs["head.weight"].shape == (4, 2)
     assert back.specs["model.layers.0.mlp.gate.weight"].shape == (5, 8)
     assert layout_of(packed.specs).apart("head.weight") == "head.weight"
+
+
+def test_a_layout_serves_layers_of_other_numbers():
+    """A stack of the same layer: packed under its new number."""
+    source = stored(LAYOUTS["granite"])
+    layout, tensors = layout_of(source.specs), seen(source)
+    moved = {n.replace("layers.0", "layers.7"): (s, bytes(tensors.buffer(n))) for n, s in tensors.specs.items()}
+    both = memory({**moved, **{n: (s, bytes(tensors.buffer(n))) for n, s in tensors.specs.items()}})
+    wider = layout.over([*both.specs, "new.weight"])
+    made = Together(both, wider)
+    assert set(made.specs) == {*source.specs, *(n.replace("layers.0", "layers.7") for n in source.specs)}
+    for name in source.specs:
+        assert (
+            bytes(made.buffer(name))
+            == bytes(made.buffer(name.replace("layers.0", "layers.7")))
+            == bytes(source.buffer(name))
+        )
+    name = "model.layers.7.mlp.experts.1.up_proj.weight"
+    assert wider.together(name) == "model.layers.7.block_sparse_moe.input_linear.weight"
+    assert wider.together("new.weight") == "new.weight"

@@ -1,5 +1,7 @@
 """Mixtures of experts: packed experts merge as if each were a matrix of its own, in whatever layout they come."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -7,6 +9,7 @@ from deltakit.checkpoint.open import open_checkpoint
 from deltakit.delta.experts import Together, layout_of
 from deltakit.delta.extract import extract
 from deltakit.errors import MismatchError
+from deltakit.merge.mergekit.planning import plan_config
 from deltakit.merge.write import merge
 from support.cli import call
 from support.merging import draw, plan, recipe, store, tune
@@ -166,3 +169,47 @@ def test_transformers_runs_a_merge_of_both_layouts(tmp_path):
     with torch.no_grad():
         for name, parameter in merged.named_parameters():
             assert torch.allclose(parameter, (before[name] + params[name]) / 2, atol=1e-6), name
+
+
+def config(tmp_path, world, text):
+    """A mergekit config over the models of one layout, planned."""
+    path = tmp_path / "config.yml"
+    path.write_text(text.format(**{n: paths[1] for n, paths in world.items()}))
+    for paths in world.values():
+        for folder in paths:
+            (Path(folder) / "config.json").write_text('{"model_type": "toy", "num_hidden_layers": 1}')
+    packed = plan_config(path)
+    path.write_text(text.format(**{n: paths[0] for n, paths in world.items()}))
+    return packed, plan_config(path)
+
+
+TIES = """
+merge_method: ties
+base_model: {base}
+models:
+  - {{model: {a}, parameters: {{weight: 0.5, density: 0.5}}}}
+  - {{model: {b}, parameters: {{weight: 0.5, density: 0.25}}}}
+dtype: bfloat16
+"""
+STACK = """
+merge_method: passthrough
+slices:
+  - sources: [{{model: {a}, layer_range: [0, 1]}}]
+  - sources: [{{model: {b}, layer_range: [0, 1]}}]
+dtype: bfloat16
+"""
+
+
+@pytest.mark.parametrize("text", [TIES, STACK])
+def test_mergekit_configs_merge_packed_experts_one_by_one(world, text, tmp_path):
+    made, numbered = config(tmp_path, world, text)
+    layout = layout_of(open_checkpoint(world["a"][1]).specs).over(numbered.tensors.specs)
+    assert whole(made.tensors) == whole(Together(numbered.tensors, layout))
+    assert made.tensors.specs[f"{PLACE}.gate_up_proj"].shape == (4, 12, 8)
+    assert sorted(made.order) == sorted(made.tensors.specs)
+    assert made.actions()[f"{PLACE}.down_proj"]["action"].endswith("expert by expert")
+    assert not made.equals()
+    if text is STACK:
+        assert f"{PLACE.replace('0', '1')}.down_proj" in made.tensors.specs
+    merge(made, tmp_path / "out")
+    assert whole(open_checkpoint(tmp_path / "out")) == whole(made.tensors)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -22,6 +22,7 @@ __all__ = ["Apart", "Layout", "Together", "layout_of", "packs"]
 _GATE_UP = ("gate_up_proj", "input_linear")
 _DOWN = ("down_proj", "output_linear")
 _NUMBERED = re.compile(r"(.*\bexperts\.\d+)\.(w1|w2|w3)\.weight")
+_LAYER = re.compile(r"\.\d+\.")  # the first number of a name
 _ROLES = {"w1": "gate_proj", "w2": "down_proj", "w3": "up_proj"}
 
 
@@ -60,6 +61,26 @@ class Layout:
     def apart(self, name: str) -> str:
         """The name apart of a tensor that is not packed."""
         return self._apart.get(name, name)
+
+    def together(self, name: str) -> str:
+        """The name in the model's own layout of a tensor named apart."""
+        return self.parts[name].packed if name in self.parts else self.plain.get(name, name)
+
+    def over(self, names: Iterable[str]) -> Layout:
+        """The same layout for other names apart: of the same kinds, in layers of other numbers (a stack, say). Names of
+        kinds that the model does not have stay as they are."""
+        parts = {_kind(n): part for n, part in self.parts.items()}
+        plain = {_kind(n): old for n, old in self.plain.items()}
+        found, rest = dict[str, Part](), dict[str, str]()
+        for name in names:
+            part, layer = parts.get(_kind(name)), _LAYER.search(name)
+            if name in self.parts:
+                found[name] = self.parts[name]
+            elif part is not None:
+                found[name] = replace(part, packed=_moved(part.packed, layer))
+            else:
+                rest[name] = self.plain.get(name) or _moved(plain.get(_kind(name), name), layer)
+        return Layout(found, rest)
 
     def packed(self, name: str) -> bool:
         """Whether a tensor of the model itself is packed."""
@@ -124,6 +145,16 @@ def _turned(place: str, specs: Mapping[str, TensorSpec]) -> bool | None:
 def _shape(place: str, roles: Iterable[str], specs: Mapping[str, TensorSpec]) -> tuple[int, ...] | None:
     names = [f"{place}.{role}{end}" for role in roles for end in ("", ".weight")]
     return next((specs[n].shape for n in names if n in specs and len(specs[n].shape) == 3), None)
+
+
+def _kind(name: str) -> str:
+    """A name without the number of its layer."""
+    return _LAYER.sub(".#.", name, count=1)
+
+
+def _moved(name: str, layer: re.Match[str] | None) -> str:
+    """A name with the layer number of another."""
+    return _LAYER.sub(layer[0], name, count=1) if layer else name
 
 
 @dataclass(frozen=True)

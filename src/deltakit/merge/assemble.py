@@ -11,6 +11,7 @@ from deltakit.checkpoint.licence import conflicts
 from deltakit.checkpoint.open import Checkpoint
 from deltakit.checkpoint.pump import Progress
 from deltakit.checkpoint.sidecar import Sidecar
+from deltakit.delta.experts import Apart, Layout, Together
 from deltakit.manifest import make_manifest
 from deltakit.merge.about import about, licences_in
 from deltakit.merge.allowances import Allowances
@@ -83,7 +84,14 @@ class Assembly(Planned):
     def tensors(self) -> TensorMap:
         parts = {name: m.merged.tensors for m in self.made for name in m.block.names}
         joined = Joined({n: parts[n] for n in sorted(parts)})
-        return cast(joined, self.blueprint.out_dtype) if self.blueprint.out_dtype else joined
+        made = cast(joined, self.blueprint.out_dtype) if self.blueprint.out_dtype else joined
+        return Together(made, self.packed) if self.packed else made
+
+    @cached_property
+    def packed(self) -> Layout | None:
+        """The layout of the result's packed experts, which are merged apart; None where there are none."""
+        donor = self.sources[self.blueprint.donor].tensors
+        return donor.layout.over(self.blueprint.pieces) if isinstance(donor, Apart) else None
 
     @cached_property
     def order(self) -> tuple[str, ...]:
@@ -97,7 +105,8 @@ class Assembly(Planned):
         for name, piece in self.blueprint.pieces.items():
             read = piece.base or piece.uses[0].read
             place[name] = (labels.index(read.model), disk[read.model].get(read.name, 0))
-        return tuple(sorted(place, key=lambda n: (place[n], n)))
+        found = sorted(place, key=lambda n: (place[n], n))
+        return tuple(dict.fromkeys(self.packed.together(n) for n in found) if self.packed else found)
 
     @property
     def warnings(self) -> tuple[str, ...]:
@@ -138,13 +147,14 @@ class Assembly(Planned):
     def merged(self) -> Merged | None:
         """One block over a named base is a delta like any other."""
         alone = len(self.made) == 1 and self.blueprint.base is not None and not self.blueprint.out_dtype
-        return self.made[0].merged if alone else None
+        return self.made[0].merged if alone and self.packed is None else None
 
     def equals(self) -> str:
         if self.blueprint.base is None:
             return ""  # a config without a base may ask for a plain copy
         parent = self.sources[self.blueprint.base]
-        return parent.text if same(self.tensors, parent.tensors) else ""
+        made = Apart(self.tensors, self.packed) if self.packed else self.tensors
+        return parent.text if same(made, parent.tensors) else ""
 
     @cached_property
     def inputs_said(self) -> list[dict[str, Any]]:
@@ -169,7 +179,10 @@ class Assembly(Planned):
         )
 
     def action(self, name: str, spec: TensorSpec) -> str:
-        piece = self.blueprint.pieces[name]
+        if self.packed and self.packed.packed(name):
+            part = self.packed.pieces[name][0][0]
+            return f"{self.action(part, spec)}, and so on, expert by expert"
+        piece = self.blueprint.pieces[self.packed.apart(name) if self.packed else name]
         if not spec.is_float:
             return "copied (must be equal in all)"
         read = [f"{u.read.model}" + (f":{u.read.name}" if u.read.name != name else "") for u in piece.uses]

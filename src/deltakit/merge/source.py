@@ -9,10 +9,11 @@ from functools import cached_property
 from deltakit.checkpoint.fingerprint import fingerprint
 from deltakit.checkpoint.open import Checkpoint
 from deltakit.checkpoint.sidecar import Sidecar
+from deltakit.delta.experts import Apart, layout_of, packs
 from deltakit.delta.open import open_model
 from deltakit.tensors import TensorMap, TensorSpec
 
-__all__ = ["Source", "View", "open_source"]
+__all__ = ["Source", "View", "experts_apart", "open_source"]
 
 
 @dataclass(frozen=True)
@@ -59,6 +60,14 @@ class Source:
     def view(self, change: Callable[[TensorMap], TensorMap]) -> Source:
         """The same model seen through a view of its tensors."""
         return replace(self, tensors=change(self.tensors))
+
+
+def experts_apart(sources: Mapping[str, Source]) -> Mapping[str, Source]:
+    """The models with packed experts taken apart, where one of them has any: each expert then has its own density,
+    ranks and singular values, and layouts meet."""
+    if not any(packs(s.tensors.specs) for s in sources.values()):
+        return sources
+    return {label: s.view(lambda t: Apart(t, layout_of(t.specs))) for label, s in sources.items()}
 
 
 def open_source(label: str, text: str) -> Source:

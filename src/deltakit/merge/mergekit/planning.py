@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from deltakit import manifest as manifests
@@ -10,7 +11,7 @@ from deltakit.merge.allowances import Allowances
 from deltakit.merge.assemble import Assembly, assemble
 from deltakit.merge.mergekit.resolution import blueprint, tokenizer_of
 from deltakit.merge.mergekit.stage import Stage, read_config
-from deltakit.merge.source import Source, open_source
+from deltakit.merge.source import Source, experts_apart, open_source
 from deltakit.merge.tokens.align import align
 from deltakit.merge.tokens.aligned import Aligned
 from deltakit.merge.tokens.choice import tokenizer_choice
@@ -26,6 +27,7 @@ def plan_config(
     made: dict[str, Assembly] = {}
     for stage in read_config(path):
         aligned = _aligned(stage, {label: _source(label, stage, made) for label in stage.references})
+        aligned = replace(aligned, sources=experts_apart(aligned.sources))
         plan = blueprint(stage, aligned.sources, dialect=dialect, seed=seed)
         made[stage.name] = assemble(plan, aligned, stage.document, allow or Allowances())
     return made[stage.name]
