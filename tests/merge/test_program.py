@@ -38,7 +38,7 @@ def test_a_difference_behind_drop_and_trim() -> None:
 def test_tables_name_each_part_and_step_by_its_member() -> None:
     member = READ.member(Drop(0.4).on(flow_of(difference(ONE, OTHER), model="m", seed=3)).pull)
     made = Program(READ.base, (READ.member(difference(ONE, OTHER).rows), member))
-    (addresses, kinds, parts, coefs, steps, keys, limits, values), held = made.over(10, 20)
+    (addresses, kinds, parts, coefs, steps, keys, limits, values, *_), held = made.over(10, 20)
     assert [a.size for a in held] == [20, 20, 20]
     assert (addresses.size, kinds.tolist(), coefs.tolist()) == (3, [0, 0, 0], [1.0, 1.0])
     assert (parts.tolist(), steps.tolist()) == ([[0, 1], [1, 2]], [[1, DROP]])

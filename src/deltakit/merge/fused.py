@@ -48,7 +48,7 @@ class Kernel:
     @cached_property
     def tables(self) -> tuple[Any, ...]:
         """reducer, weights, numbers, after, whole: the kernel's last arguments."""
-        after = (np.array([s.code for s in self.after], np.int64), *columns(self.after))
+        after = (np.array([s.code for s in self.after], np.int64), columns(self.after))
         numbers = tuple(np.float32(n) for n in self.numbers)
         return self.reducer, np.array(self.weights, np.float32), numbers, after, self.whole
 
@@ -60,7 +60,7 @@ class Kernel:
         out = np.empty(count * spec.itemsize, np.uint8)
         tables, held = self.program.over(lo, hi)
         address = np.uint64(out.__array_interface__["data"][0])
-        if not combine(address, KINDS[spec.dtype], count, lo * spec.row_size, tables, *self.tables):
+        if not combine(address, KINDS[spec.dtype], count, lo * spec.row_size, self.program.block, tables, *self.tables):
             raise not_finite(name)
         del held
         return out.data

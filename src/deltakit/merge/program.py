@@ -12,13 +12,16 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from deltakit import rng
 from deltakit.delta.expression import Delta, Part
 from deltakit.delta.terms.ref import Ref
 from deltakit.merge.pulls import BaseRows, TermRows
+from deltakit.sparsify.breadcrumbs import Crumbs
 from deltakit.sparsify.drop import Dropped, mask_key
 from deltakit.sparsify.flow import Flow, Pull
+from deltakit.sparsify.magprune import MagPruned
 from deltakit.sparsify.pulled import Pulled
 from deltakit.sparsify.trim import Thresholds, Trimmed
 from deltakit.tensors import TensorMap
@@ -26,7 +29,9 @@ from deltakit.tensors import TensorMap
 __all__ = ["KINDS", "Member", "NoKernel", "Program", "Reader", "Source", "Step", "Tables", "exactly"]
 
 KINDS = {"BF16": 0, "F16": 1, "F32": 2}  # the dtypes of kernels
-DROP, TRIM = 0, 1  # the codes of steps
+DROP, TRIM, CRUMBS, PRUNE = 0, 1, 2, 3  # the codes of steps
+BLOCK = 1024  # elements that a kernel takes at a time, where no row is ranked
+_LONGEST = 1 << 16  # elements of a row that a kernel ranks
 
 
 class NoKernel(Exception):
@@ -48,12 +53,17 @@ class Source:
 
 @dataclass(frozen=True)
 class Step:
-    """A primitive: DROP keeps lanes of `key` up to `limit`, times `value`; TRIM keeps magnitudes from `value` on."""
+    """A primitive: DROP keeps lanes of `key` up to `limit`, times `value`; TRIM keeps magnitudes from `value` on. Those
+    that rank rows of `row` elements: CRUMBS keeps the ranks from key's low half to its high half; PRUNE keeps the lane
+    of rank r below `limits[r]`, times `factors[r]`."""
 
     code: int
-    key: int
-    limit: int
-    value: float
+    key: int = 0
+    limit: int = 0
+    value: float = 0.0
+    row: int = 0
+    limits: NDArray[np.uint64] | None = None
+    factors: NDArray[np.float32] | None = None
 
 
 @dataclass(frozen=True)
@@ -92,6 +102,11 @@ class Program:
         return [(j, source, coef) for j, m in enumerate(self.members) for source, coef in m.parts]
 
     @property
+    def block(self) -> int:
+        """Elements that a kernel takes at a time: a row, where rows are ranked."""
+        return max((s.row for m in self.members for s in m.steps), default=0) or BLOCK
+
+    @property
     def sources(self) -> tuple[Source, ...]:
         """The base, then what the parts read."""
         return (self.base, *(source for _, source, _ in self._parts))
@@ -104,11 +119,18 @@ class Program:
 
 
 def columns(steps: Sequence[Step]) -> Tables:
-    """keys uint64, limits uint32, values float32."""
+    """keys uint64, limits uint32, values float32; and by rank limits uint64 and factors float32, (steps, row)."""
+    row = max((s.limits.size for s in steps if s.limits is not None), default=0)
+    limits, factors = np.zeros((len(steps), row), np.uint64), np.zeros((len(steps), row), np.float32)
+    for k, s in enumerate(steps):
+        if s.limits is not None and s.factors is not None:
+            limits[k], factors[k] = s.limits, s.factors
     return (
         np.array([s.key for s in steps], np.uint64),
         np.array([s.limit for s in steps], np.uint32),
         np.array([s.value for s in steps], np.float32),
+        limits,
+        factors,
     )
 
 
@@ -132,6 +154,14 @@ class Reader:
         if isinstance(pull, Trimmed):
             flow = pull.thresholds.flow
             return self._then(flow, self.trim(pull))
+        if isinstance(pull, Crumbs) and pull.step.scope == "row":
+            row = self._row(pull.flow)
+            first, end = pull.step.band(row)
+            return self._then(pull.flow, Step(CRUMBS, first | end << 32, row=row))
+        if isinstance(pull, MagPruned):
+            row = self._row(pull.flow)
+            limits, factors = pull.step.thresholds(row), pull.step.factors(row)
+            return self._then(pull.flow, Step(PRUNE, mask_key(pull.flow, self.name), 0, 0.0, row, limits, factors))
         delta = getattr(pull, "__self__", None)
         if isinstance(delta, Delta) and pull == delta.rows:
             return Member(tuple(self.part(p) for p in delta.entries[self.name].parts))
@@ -140,6 +170,13 @@ class Reader:
     def _then(self, flow: Flow, step: Step) -> Member:
         before = self.member(flow.pull)
         return Member(before.parts, (*before.steps, step))
+
+    def _row(self, flow: Flow) -> int:
+        """The length of the rows that are ranked. NoKernel for a vector, which is one row however it is cut."""
+        shape = flow.specs[self.name].shape
+        if len(shape) < 2 or not 0 < shape[-1] <= _LONGEST:
+            raise NoKernel(f"{self.name}: rows that a kernel does not rank")
+        return shape[-1]
 
     def drop(self, pull: Dropped) -> Step:
         """The mask of a tensor."""

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from deltakit.checkpoint.pump import Progress, pump, silent
 from deltakit.errors import NonFiniteError
-from deltakit.merge.program import Member, NoKernel, Program, Reader, Source
+from deltakit.merge.program import BLOCK, Member, NoKernel, Program, Reader, Source
 from deltakit.merge.reduce.elected_mean import Majority, not_finite
 from deltakit.merge.reduce.slerp import LANES, Arcs
 from deltakit.sparsify.flow import Pull
@@ -137,6 +137,8 @@ def _find(
 ) -> list[np.float32]:
     """The thresholds of several deltas over the same tensors."""
     programs = _programs(base, [t.flow.pull for t in wanted], names, progress)
+    if any(p.block != BLOCK for p in programs.values()):
+        raise NoKernel("a threshold of ranked rows")
     run = _Pass(wanted[0].flow.specs, programs, threads, progress)
     ranks = [rank_of(t.density, run.count) for t in wanted]
     progress.start("threshold", 2 * run.count, "elements")
@@ -220,22 +222,20 @@ def _around(run: _Pass, lows: Sequence[int], width: int) -> tuple[Counts, Counts
 def majority(base: TensorMap, owner: Majority, name: str, progress: Progress = silent) -> int:
     """The sign that most elements elected, where it holds for a tensor: -1, 0 or 1."""
 
-    def count() -> int:
-        names = owner.names(name)
-        try:
-            return _votes(base, owner, names, progress)
-        except NoKernel:
-            return owner.count(names, progress)
-
-    return owner.settle(name, count)
+    return owner.settle(name, lambda: _votes(base, owner, owner.names(name), progress))
 
 
 def _votes(base: TensorMap, owner: Majority, names: Sequence[str], progress: Progress) -> int:
-    programs = _programs(base, [f.pull for f in owner.flows], names, progress)
+    programs, others = dict[str, Program](), list[str]()
+    for name in names:
+        try:
+            programs |= _programs(base, [f.pull for f in owner.flows], [name], progress)
+        except NoKernel:
+            others.append(name)
     from deltakit.merge.kernels.combine import count_votes
 
     def count(at: Range, elements: int, start: int, tables: Any) -> int:
-        votes, sound = count_votes(elements, start, len(owner.flows), tables)
+        votes, sound = count_votes(elements, start, programs[at[0]].block, len(owner.flows), tables)
         if not sound:
             raise not_finite(at[0])
         return int(votes)
@@ -243,9 +243,10 @@ def _votes(base: TensorMap, owner: Majority, names: Sequence[str], progress: Pro
     run = _Pass(owner.flows[0].specs, programs, 0 if owner.whole else 1, progress)
     progress.start("majority sign", run.count, "elements")
     try:
-        return sum(run.each(count))
+        votes: int = sum(run.each(count))
     finally:
         progress.stop()
+    return votes + (owner.count(others, progress) if others else 0)
 
 
 def factors(base: TensorMap, arcs: Arcs, name: str) -> tuple[float, float]:

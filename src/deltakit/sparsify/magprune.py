@@ -69,6 +69,10 @@ class MagPrune:
         keep = self.density + self.window / 2 - self.window * share
         return np.clip(np.rint(keep * _FULL), 1, _FULL).astype(np.uint64)
 
+    def factors(self, size: int) -> NDArray[np.float32]:
+        """What the survivor of each rank is multiplied with."""
+        return (_FULL / self.thresholds(size)).astype(np.float32) if self.rescale else np.ones(size, np.float32)
+
 
 @dataclass(frozen=True)
 class MagPruned:
@@ -81,8 +85,8 @@ class MagPruned:
         key = mask_key(self.flow, name)
 
         def compute(rows: Float32, start: int) -> Float32:
-            limits, order = self.step.thresholds(rows.shape[1]), ranks(rows)
-            factors = (_FULL / limits).astype(np.float32) if self.step.rescale else np.ones(limits.size, np.float32)
+            limits, factors = self.step.thresholds(rows.shape[1]), self.step.factors(rows.shape[1])
+            order = ranks(rows)
             kept = rng.lanes(key, start, start + rows.size).reshape(rows.shape) < limits[order]
             return np.where(kept, rows * factors[order], np.float32(0))
 

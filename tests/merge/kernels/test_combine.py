@@ -12,7 +12,7 @@ from deltakit.merge.program import columns
 from support.programs import family, program
 
 F = np.float32
-AFTER = (np.array([], np.int64), *columns([]))
+AFTER = (np.array([], np.int64), columns([]))
 SIZES = [0, 1, 63, BLOCK - 1, BLOCK, 3 * BLOCK + 5]
 
 
@@ -22,7 +22,7 @@ def run(
     out = np.full(count, 7, np.float32)
     tables, _held = made.over(0, count)
     given = (reducer, np.array(weights, np.float32), tuple(F(n) for n in numbers), AFTER, False)
-    assert combine(np.uint64(out.ctypes.data), KINDS["F32"], count, 0, tables, *given)
+    assert combine(np.uint64(out.ctypes.data), KINDS["F32"], count, 0, BLOCK, tables, *given)
     return out
 
 
@@ -51,11 +51,11 @@ def test_votes_are_counted(count: int) -> None:
     base, (a, b) = family(count)
     tables, _held = program(base, [a, b]).over(0, count)
     total = (a - base) + (b - base)
-    assert count_votes(count, 0, 2, tables) == ((total > 0).sum() - (total < 0).sum(), True)
+    assert count_votes(count, 0, BLOCK, 2, tables) == ((total > 0).sum() - (total < 0).sum(), True)
 
 
 def test_votes_over_what_is_not_finite_are_unsound() -> None:
     base, (a, b) = family(2000)
     a[1999] = np.inf
     tables, _held = program(base, [a, b]).over(0, 2000)
-    assert not count_votes(2000, 0, 2, tables)[1]
+    assert not count_votes(2000, 0, 64, 2, tables)[1]

@@ -6,7 +6,7 @@ import numpy as np
 
 from deltakit.merge.kernels.codes import encode
 from deltakit.merge.kernels.compiled import compiled
-from deltakit.merge.kernels.steps import BLOCK, deltas_of, elect, finite, plain_sum, scratch, step, weigh
+from deltakit.merge.kernels.steps import deltas_of, elect, finite, plain_sum, scratch, step, weigh
 
 __all__ = ["ELECT", "SUM", "combine", "count_votes"]
 
@@ -14,18 +14,18 @@ SUM, ELECT = 0, 1  # reducers
 
 
 @compiled
-def combine(out, kind, count, start, program, reducer, weights, numbers, after, whole):
-    """Merge `count` elements into the address `out` as elements of `kind`. `numbers` = (the base's coefficient, scale,
-    sign of ties); `after` holds the steps behind the reducer; `whole` leaves the base out. False where the election
-    meets what is not finite."""
+def combine(out, kind, count, start, block, program, reducer, weights, numbers, after, whole):
+    """Merge `count` elements, `block` at a time, into the address `out` as elements of `kind`. `numbers` = (the base's
+    coefficient, scale, sign of ties); `after` holds the steps behind the reducer; `whole` leaves the base out. False
+    where the election meets what is not finite."""
     members = weights.size
-    room, words = scratch(members)
+    codes, table = after
+    room, spare = scratch(members, program[4].shape[0] + codes.size, block)
     rest, scale, tie = numbers
-    codes, keys, limits, values = after
-    for at in range(0, count, BLOCK):
-        size = min(BLOCK, count - at)
+    for at in range(0, count, block):
+        size = min(block, count - at)
         base, total = room[members][:size], room[members + 1][:size]
-        deltas_of(room, members, size, words, at, start, program)
+        deltas_of(room, members, size, spare, at, start, program)
         if reducer == SUM:
             weigh(total, room, weights)
             if rest != np.float32(0):
@@ -34,7 +34,7 @@ def combine(out, kind, count, start, program, reducer, weights, numbers, after, 
         elif not elect(total, room[members + 2][:size], room[members + 3][:size], room, weights, tie, scale):
             return False
         for k in range(codes.size):
-            step(total, codes[k], words, start + at, keys[k], limits[k], values[k])
+            step(total, codes[k], k, spare, start + at, table)
         if not whole:
             for i in range(size):
                 total[i] = base[i] + total[i] if total[i] != np.float32(0) else base[i]
@@ -43,14 +43,14 @@ def combine(out, kind, count, start, program, reducer, weights, numbers, after, 
 
 
 @compiled
-def count_votes(count, start, members, program):
+def count_votes(count, start, block, members, program):
     """How many more of `count` elements have a positive than a negative sum of deltas; whether all sums are finite."""
-    room, words = scratch(members)
+    room, spare = scratch(members, program[4].shape[0], block)
     votes, sound = 0, True
-    for at in range(0, count, BLOCK):
-        size = min(BLOCK, count - at)
+    for at in range(0, count, block):
+        size = min(block, count - at)
         total = room[members + 1][:size]
-        deltas_of(room, members, size, words, at, start, program)
+        deltas_of(room, members, size, spare, at, start, program)
         plain_sum(total, room, members)
         votes += _sign_sum(total)
         sound &= finite(total)

@@ -23,10 +23,10 @@ _GROUP = 64  # elements of which mostly none lies in the bracket
 def count_bins(counts, count, start, members, program, stride):
     """Count the magnitudes of every `stride`-th block of each member's delta into `counts` (members, BINS). False where
     one is not finite."""
-    room, words = scratch(members)
+    room, spare = scratch(members, program[4].shape[0], BLOCK)
     for at in range(0, count, BLOCK * stride):
         size = min(BLOCK, count - at)
-        deltas_of(room, members, size, words, at, start, program)
+        deltas_of(room, members, size, spare, at, start, program)
         for j in range(members):
             x, found = room[j][:size], counts[j]
             if not finite(x):
@@ -40,11 +40,11 @@ def count_bins(counts, count, start, members, program, stride):
 def count_bracket(below, table, lows, width, count, start, members, program):
     """For each member count the magnitudes under its `lows` into `below`, and those of the `width` patterns from there
     on, one by one, into `table` (members, width). False where a delta is not finite."""
-    room, words = scratch(members)
+    room, spare = scratch(members, program[4].shape[0], BLOCK)
     sizes = np.empty(BLOCK, np.uint32)
     for at in range(0, count, BLOCK):
         size = min(BLOCK, count - at)
-        deltas_of(room, members, size, words, at, start, program)
+        deltas_of(room, members, size, spare, at, start, program)
         for j in range(members):
             under, wrong = _sizes(sizes, room[j][:size], lows[j])
             if wrong:
@@ -85,11 +85,11 @@ def _look(table, sizes, low, width):
 def add_products(lanes, count, program):
     """Add the products of a = base and b = a + delta, in float64, to `lanes` (3, BLOCK): a * a, a * b and b * b of
     element i go to lane i % BLOCK, in order."""
-    room, words = scratch(1)
+    room, spare = scratch(1, program[4].shape[0], BLOCK)
     aa, ab, bb = lanes[0], lanes[1], lanes[2]
     for at in range(0, count, BLOCK):
         size = min(BLOCK, count - at)
-        deltas_of(room, 1, size, words, at, 0, program)
+        deltas_of(room, 1, size, spare, at, 0, program)
         x, base = room[0][:size], room[1][:size]
         for i in range(size):
             a = np.float64(base[i])
