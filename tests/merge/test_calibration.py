@@ -15,6 +15,7 @@ import torch
 from deltakit.checkpoint.open import open_checkpoint
 from deltakit.errors import InputError, RecipeError
 from deltakit.merge import METHODS, POSTS
+from deltakit.merge.native import plan_recipe
 from deltakit.merge.write import merge, plan_output
 from deltakit.recipe.parameters import make_checked
 from support.calibration import TEXT, runnable
@@ -141,6 +142,16 @@ def test_a_text_for_one_model_needs_a_method_that_looks_at_each(tmp_path: Path) 
         plan("linear", base, items)
     with pytest.raises(InputError, match=r"no text file a\.txt"):
         plan("regmean", base, items)
+
+
+def test_beside_a_vocabulary_of_its_own_such_a_method_is_refused_when_planning(tmp_path: Path) -> None:
+    base, models = runnable(tmp_path)
+    given = recipe("regmean", base, models, tokenizer={"source": "union"})
+    with pytest.raises(RecipeError, match="method: regmean cannot stand beside tokenizer:"):
+        plan_recipe(given)
+    own = [{"model": models[0], "text": "a.txt"}, {"model": models[1]}]
+    with pytest.raises(RecipeError, match="text cannot stand beside"):
+        plan_recipe(recipe("linear", base, own, tokenizer={"source": "union"}))
 
 
 @pytest.mark.parametrize(("file", "what"), [("tokenizer.json", "no tokenizer"), ("config.json", "no config.json")])

@@ -16,7 +16,7 @@ from deltakit.merge.assemble import Assembly, assemble
 from deltakit.merge.blueprint import Blueprint, Piece, Read, Use
 from deltakit.merge.plan import plan_merge
 from deltakit.merge.planned import Planned
-from deltakit.merge.recipe import MergeRecipe, ModelItem, parameters_of
+from deltakit.merge.recipe import MergeRecipe, ModelItem, methods_of, parameters_of
 from deltakit.merge.series import expanded
 from deltakit.merge.source import Source, open_source
 from deltakit.merge.tokens.align import align
@@ -49,8 +49,11 @@ def _mixed_ties(recipe: MergeRecipe) -> bool:
 
 
 def _clash(recipe: MergeRecipe) -> list[str]:
-    """The keys that are set and that a blueprint has no words for."""
-    return [key for key in ("vocabulary", "heads", "post", "calibration") if getattr(recipe, key) is not None]
+    """The keys that are set and that a blueprint has no words for; a method that looks at text is among them."""
+    found = [key for key in ("vocabulary", "heads", "post", "calibration") if getattr(recipe, key) is not None]
+    found += ["text"] if any(item.text for item in recipe.models) else []
+    looks = recipe.dialect == "paper" and any(m.calibrated for m in methods_of(recipe))
+    return [*found, f"method: {recipe.method}"] if looks else found
 
 
 def plan_native(recipe: MergeRecipe) -> Assembly:
