@@ -88,8 +88,11 @@ def test_integers_are_copied_if_all_agree(tmp_path):
     other = model("c", [1, 3], 4.0)
     made = plan("ties", base, [one, two], density=1.0).tensors
     assert bytes(made.buffer("ids")) == bits([1, 2], "I64")[1]
-    with pytest.raises(MismatchError, match="'ids' is I64 and differs between the base and .*c"):
-        whole(plan("ties", base, [one, other], density=1.0).tensors)
+    with pytest.raises(MismatchError, match="2 integer tensor") as caught:
+        plan("ties", base, [one, other, model("d", [3, 2], 5.0)], density=1.0)
+    lines = [f"tensor 'ids' is I64 and differs between the base and {tmp_path / n}" for n in "cd"]
+    assert sorted(caught.value.details) == lines
+    assert "passthrough" in caught.value.remedy
     assert whole(plan("task_arithmetic", base, [other]).tensors) == whole(open_checkpoint(other))
 
 

@@ -74,6 +74,7 @@ def merge_deltas(
         flow = _flow(inputs, specs, method, scale, seed, arithmetic or FLOAT32, calibrator)
     whole = method.whole and all(s.idle for s in method.post)  # what lies behind makes a delta of it
     maker = _Maker(inputs, layout.keeper, specs, coefficients, flow, whole)
+    maker.check_integers()
     lineage = Lineage(base=inputs.fingerprint)
     delta = Delta(
         Entries(specs, maker.entry), (), lineage, layout.keeper.delta.sidecar if layout.keeper else inputs.sidecar
@@ -158,16 +159,28 @@ class _Maker:
         return Ref(spec, name, self.inputs.base, Mapped({name: spec}, ModelBits(pull, spec)))
 
     def _integers(self, name: str, entries: list[Entry]) -> tuple[Part, ...]:
-        """Integer tensors have no arithmetic: a lone model's bits, else all must be the base's."""
+        """Integer tensors have no arithmetic: a lone model's bits, else all are the base's."""
+        return entries[0].parts if self.coefficients == (1.0,) else ()
+
+    def check_integers(self) -> None:
+        """MismatchError with every integer tensor of every model that is not the base's, where that would be lost."""
         if self.coefficients == (1.0,):
-            return entries[0].parts
-        for member, entry in zip(self.inputs.members, entries, strict=True):
-            if entry.parts and _differs(self.inputs.base, name, entry):
-                raise MismatchError(
-                    f"tensor {name!r} is {entry.spec.dtype} and differs between the base and {member.label}",
-                    remedy="integers cannot be merged; leave this model out",
-                )
-        return ()
+            return
+        base = self.inputs.base
+        names = [n for n, s in self.specs.items() if n in base.specs and not s.is_float]
+        problems = [
+            f"tensor {name!r} is {member.delta.specs[name].dtype} and differs between the base and {member.label}"
+            for member in self.inputs.members
+            for name in names
+            if name in member.delta.specs and (entry := member.delta.entries[name]).parts
+            if _differs(base, name, entry)
+        ]
+        if problems:
+            raise MismatchError(
+                f"{len(problems)} integer tensor(s) differ between the models, and have no arithmetic",
+                remedy="leave these models out, or take such tensors from one model (method passthrough)",
+                details=problems,
+            )
 
 
 def _pulled(spec: TensorSpec, name: str, pull: Pull) -> Pulled:
