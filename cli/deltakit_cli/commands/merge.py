@@ -65,6 +65,7 @@ def command(
     RECIPE is a YAML file: a recipe, or a mergekit config as it is. Without one the merge is described by --base and
     --model, with the same result. A linear merge written to a .delta file is an expression of a few kilobytes.
     """
+    from deltakit.checkpoint.hub import headers_only
     from deltakit.checkpoint.ranks import ranks
     from deltakit.merge.request import plan_request
     from deltakit.merge.write import merge, plan_output
@@ -72,10 +73,13 @@ def command(
     given = {key: value for key, value in options.items() if value is not None and value is not False}
     if "scale" in given:
         given["lambda"] = given.pop("scale")
-    made = plan_request(recipe, models, given, overrides, dialect)
     if dry_run:
-        emit(plan_output(made, output, overwrite=overwrite), _plan, fmt)
+        with headers_only() as away:
+            plan = plan_output(plan_request(recipe, models, given, overrides, dialect), output, overwrite=overwrite)
+        plan["notes"] += [f"{name}: only its headers were fetched; whose child it is cannot be told" for name in away]
+        emit(plan, _plan, fmt)
         return
+    made = plan_request(recipe, models, given, overrides, dialect)
     crew = ranks()
     bar = progress(fmt if crew.leads else "quiet")
     done = merge(made, output, overwrite=overwrite, progress=bar, crew=crew)
