@@ -16,6 +16,7 @@ __all__ = ["KINDS", "explained", "listing", "recipes_folder"]
 _REGISTRIES = {
     "methods": "deltakit.merge:METHODS",
     "primitives": "deltakit.sparsify:TRANSFORMS",
+    "posts": "deltakit.merge:POSTS",
     "codecs": "deltakit.compress.codec:CODECS",
 }
 
@@ -61,6 +62,7 @@ def _about(path: Path) -> str:
 KINDS: dict[str, Callable[[], list[dict[str, str]]]] = {
     "methods": lambda: _registered("methods"),
     "primitives": lambda: _registered("primitives"),
+    "posts": lambda: _registered("posts"),
     "codecs": lambda: _registered("codecs"),
     "tasks": _tasks,
     "recipes": _recipes,

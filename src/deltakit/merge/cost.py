@@ -52,7 +52,7 @@ def _chance(method: Method) -> str:
 
 
 def _random(step: Any) -> bool:
-    return type(step).__name__.lower() in ("drop", "magprune")
+    return type(step).__name__.lower() in ("drop", "dropsearched", "magprune")
 
 
 def sample(registry: Registry, name: str) -> dict[str, Any]:
