@@ -62,6 +62,14 @@ class PerMatrix(ABC):
         """Never a mere sum, unless a subclass knows better."""
         return None
 
+    def shares(self, weights: Sequence[float], scale: float) -> list[float]:
+        """What the deltas of a tensor that is no matrix are multiplied by, to be summed."""
+        return [scale * w / len(weights) for w in weights]
+
+    def merge(self, deltas: Sequence[torch.Tensor], weights: Sequence[float], scale: float) -> torch.Tensor:
+        """The merged delta of a matrix from those of all models, float64, one BLAS thread set."""
+        return scale * self.combine([w * d for w, d in zip(weights, deltas, strict=True)])
+
     @abstractmethod
     def combine(self, deltas: Sequence[torch.Tensor]) -> torch.Tensor:
         """One float64 matrix of those of all models, each (rows, columns), one BLAS thread set."""
@@ -84,7 +92,7 @@ class Combined:
     def __call__(self, name: str, lo: int, hi: int) -> Float32:
         spec = self.group.flows[0].specs[name]
         if not is_matrix(name, spec, len(self.group.flows), self.reducer.embeddings):
-            return _mean(self.group, name, lo, hi)
+            return _mean(self.reducer, self.group, name, lo, hi)
         if len(spec.shape) == 2:
             return self.made.pull(name, lo, hi)
         made = np.empty((hi - lo, spec.row_size), np.float32)
@@ -105,14 +113,14 @@ def _merge(reducer: PerMatrix, group: Group, deltas: Sequence[Float32], where: s
     import torch
 
     with one_thread():
-        weighted = [torch.from_numpy(d).double() * w for d, w in zip(deltas, group.weights, strict=True)]
-        made: Float32 = (reducer.combine(weighted) * group.scale).float().numpy()
+        found = [torch.from_numpy(d).double() for d in deltas]
+        made: Float32 = reducer.merge(found, group.weights, group.scale).float().numpy()
         return made
 
 
-def _mean(group: Group, name: str, lo: int, hi: int) -> Float32:
-    """lambda / N * sum of w * delta."""
-    shares = [np.float32(group.scale * w / len(group.weights)) for w in group.weights]
+def _mean(reducer: PerMatrix, group: Group, name: str, lo: int, hi: int) -> Float32:
+    """The sum of shares."""
+    shares = [np.float32(share) for share in reducer.shares(group.weights, group.scale)]
     total = group.flows[0].pull(name, lo, hi) * shares[0]
     for flow, share in zip(group.flows[1:], shares[1:], strict=True):
         total += flow.pull(name, lo, hi) * share
