@@ -27,7 +27,7 @@ def test_mergekit(stored, weights, normalize):
         total = torch.zeros(some.shape)
         for model, weight in zip(stored.models, weights, strict=True):
             total = torch.add(total, torch.from_numpy(model[name]), alpha=weight)
-        want = (total / sum(weights) if normalize else total).to(TORCH[stored.dtype])
+        want = (total / torch.tensor(weights).sum() if normalize else total).to(TORCH[stored.dtype])
         assert np.array_equal(some, want.float().numpy()), name
 
 

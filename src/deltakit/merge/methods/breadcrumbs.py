@@ -25,8 +25,8 @@ def mergekit(density: float = 1.0, gamma: float = 0.01, normalize: bool = False,
     """Without the outliers and the small elements of each tensor, then mergekit's task arithmetic.
 
     mergekit counts over a whole tensor, not over rows. Unlike there, a gamma that amounts to no element leaves the
-    delta as it is instead of emptying it. Which of several elements of one magnitude are kept is, there, up to the
-    processor's sort; here the first of them are the largest.
+    delta as it is instead of emptying it. Which of several elements of one magnitude are kept is, there, up to a
+    sort that is not stable; here the first of them are the largest.
     """
     return Method(StepwiseSum(normalize), each=(crumbs(density, gamma, rescale),))
 

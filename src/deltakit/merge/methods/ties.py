@@ -25,8 +25,8 @@ def mergekit(density: float = 1.0, normalize: bool = True, rescale: bool = False
 
     mergekit trims tensor by tensor to exactly int(density * n) elements, lets the weights elect, and counts a sum of 0
     as plus; `rescale` gives a tensor its L1 norm back. The paper trims the whole model, elects without weights, and
-    gives a sum of 0 the sign of the majority. Which of several elements of one magnitude are kept is, there, up to the
-    processor's sort; here the first.
+    gives a sum of 0 the sign of the majority. Which of several elements of one magnitude are kept is, there, up to a
+    sort that is not stable; here the first.
     """
     trim = TopK(density)
     return Method(StepwiseSum(normalize, elect=True), each=(MatchL1(trim) if rescale else trim,))

@@ -21,7 +21,7 @@ __all__ = ["FusedMean", "FusedRows"]
 @dataclass(frozen=True)
 class FusedMean:
     """sum of w * model in the order of the models, each step a multiply-add with one rounding to float32, divided by
-    the sum of w if `normalize`; then one rounding to the dtype."""
+    the sum of w in float32 if `normalize`; then one rounding to the dtype."""
 
     symmetric: ClassVar[bool] = False  # sums are rounded in the order of the models
     unbiased: ClassVar[bool] = False
@@ -42,7 +42,7 @@ class FusedMean:
 
     def over(self, group: Group) -> Flow:
         """The merged model's rows."""
-        divisor = math.fsum(group.weights) if self.normalize else 1.0
+        divisor = float(np.asarray(group.weights, np.float32).sum(dtype=np.float32)) if self.normalize else 1.0
         pull = FusedRows(group.models, group.weights, divisor, group.arithmetic)
         return Flow(group.flows[0].specs, pull, "", 0, tuple(m for f in group.flows for m in f.measures))
 
