@@ -13,6 +13,7 @@ from deltakit.merge.mergekit.layout import Cut, Input, Names, Row, sliced, whole
 from deltakit.merge.mergekit.module import split_modules
 from deltakit.merge.mergekit.parameters import Parameters
 from deltakit.merge.mergekit.reference import Reference
+from deltakit.merge.mergekit.repair import repairs
 from deltakit.merge.mergekit.schema import Config, Entry, Module, Slice
 from deltakit.merge.mergekit.setting import Settings, is_gradient
 from deltakit.merge.mergekit.stage import Stage
@@ -26,7 +27,8 @@ def blueprint(stage: Stage, sources: Mapping[str, Source], *, dialect: str = "me
     configurations are looked at. The errors of `resolve`."""
     models = {label: Names(frozenset(s.tensors.specs), s.sidecar.config) for label, s in sources.items()}
     texts = {label: sources[label].text for label in stage.references}
-    return resolve(stage, models, texts, dialect=dialect, seed=seed)
+    made = resolve(stage, models, texts, dialect=dialect, seed=seed)
+    return replace(made, notes=(*made.notes, *repairs(made, {n: s.tensors.specs for n, s in sources.items()})))
 
 
 def resolve(
