@@ -29,7 +29,10 @@ def test_files_are_told_apart_by_their_keys(files: tuple[Path, Path], tmp_path: 
     ours, theirs = files
     assert (is_config(ours), is_config(theirs)) == (False, True)
     (tmp_path / "neither.yaml").write_text("method: ties\n")
-    assert not is_config(tmp_path / "neither.yaml")
+    (tmp_path / "json.yaml").write_text('{\n "deltakit": 1,\n "models": []\n}')
+    (tmp_path / "flow.yml").write_text('{"merge_method": "linear", "models": []}')
+    found = [is_config(tmp_path / n) for n in ("neither.yaml", "json.yaml", "flow.yml")]
+    assert found == [False, False, True]
     assert isinstance(plan_file(ours), Plan)
     assert isinstance(plan_request(theirs, dialect="paper"), Assembly)
 

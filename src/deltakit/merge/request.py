@@ -23,7 +23,7 @@ from deltakit.registry import did_you_mean
 __all__ = ["is_config", "plan_file", "plan_request", "request_models"]
 
 # A recipe of ours says so at its top; a mergekit config has at least one of these keys there.
-_OURS = re.compile(r"^[\"']?deltakit[\"']?\s*:", re.MULTILINE)
+_OURS = re.compile(r"^[\s{]*[\"']?deltakit[\"']?\s*:", re.MULTILINE)
 _THEIRS = re.compile(r"^[\"'{]*\s*[\"']?(merge_method|slices|modules|base_model|models)[\"']?\s*:", re.MULTILINE)
 
 _ALLOWANCES = ("allow_unrelated", "allow_config_drift", "allow_nonfinite", "strict")
