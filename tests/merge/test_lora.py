@@ -20,7 +20,7 @@ from deltakit.errors import MismatchError, RecipeError
 from deltakit.merge.lora import Rank, Wanted, adapters_among, as_lora, lora_job
 from deltakit.merge.write import merge, plan_output
 from deltakit.tensors import to_float32
-from support.merging import plan, recipe
+from support.merging import plan, recipe, values
 from support.models import tiny_llama, tiny_tuned
 
 Arrays = dict[str, Any]
@@ -218,3 +218,22 @@ def test_an_adapter_needs_a_base_and_a_folder(base: Path, tmp_path: Path) -> Non
     models = [str(tiny_tuned(base, tmp_path / f"m{i}", seed=i)) for i in (3, 4)]
     with pytest.raises(RecipeError, match="needs a base"):
         merge(recipe("linear", None, models, lora=4), tmp_path / "both")
+
+
+@pytest.mark.parametrize("method", ["task_arithmetic", "knots", "core_space"])
+def test_an_adapter_merges_with_a_full_fine_tune(base: Path, tmp_path: Path, method: str) -> None:
+    adapter = made_by_peft(base, tmp_path / "lora", 1, r=3, use_rslora=True)
+    tuned = tiny_tuned(base, tmp_path / "tuned")
+    given = {} if method == "task_arithmetic" else {"merger": "ties(density=1.0)"}
+    items = [{"model": str(adapter), "weight": 0.6}, {"model": str(tuned), "weight": 0.4}]
+    made = values(plan(method, str(base), items, **given).tensors)
+    start, full, lora = values(open_checkpoint(base)), values(open_checkpoint(tuned)), weights(base, adapter)
+    for name, before in start.items():
+        taus = (lora[name] - before, full[name] - before)
+        want = before + 0.6 * taus[0] + 0.4 * taus[1]
+        if method == "task_arithmetic":
+            assert np.allclose(made[name], want, atol=3e-6), name
+        elif not taus[0].any():  # elected and averaged: the only model that moves is taken whole
+            assert np.allclose(made[name], full[name], atol=3e-5), name
+        else:
+            assert np.abs(made[name] - before).max() > 0.1 * np.abs(taus[0]).max(), name
