@@ -15,7 +15,7 @@ from support.running import sidecar
 def test_samples_are_stretches_of_the_text_in_order() -> None:
     tokenizer = load_tokenizer(sidecar())
     made = encode_text(open_text(None), tokenizer, samples=5, length=20, batch=2)
-    (document,) = open_text(None).documents()
+    ((document, _),) = open_text(None).pieces()
     assert made.ids.ravel().tolist() == tokenizer(document, add_special_tokens=False)["input_ids"][:100]
     assert [len(made[i]) for i in range(len(made))] == [2, 2, 1]
     assert (made.length, made.tokens, made.largest) == (20, 100, int(made.ids.max()))

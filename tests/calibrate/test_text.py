@@ -10,7 +10,8 @@ from deltakit.errors import InputError
 
 def test_the_built_in_text_speaks() -> None:
     text = open_text(None)
-    (document,) = text.documents()
+    ((document, begins),) = text.pieces()
+    assert begins
     assert text.name == NEUTRAL
     assert len(document.split()) > 1000
 
@@ -18,7 +19,28 @@ def test_the_built_in_text_speaks() -> None:
 def test_a_text_file_is_one_document(tmp_path: Path) -> None:
     path = tmp_path / "a.txt"
     path.write_bytes("\ufeffGrüße\n\nzwei".encode())
-    assert list(open_text(str(path)).documents()) == ["Grüße\n\nzwei"]
+    assert list(open_text(str(path)).pieces()) == [("Grüße\n\nzwei", True)]
+
+
+def test_a_long_text_file_comes_in_pieces_that_end_where_lines_do(tmp_path: Path) -> None:
+    path = tmp_path / "a.txt"
+    line = "é" * 99 + "\n"
+    path.write_bytes((line * 2000).encode())
+    pieces = list(open_text(str(path)).pieces())
+    assert "".join(piece for piece, _ in pieces) == line * 2000
+    assert [begins for _, begins in pieces] == [True] + [False] * (len(pieces) - 1)
+    assert len(pieces) == 4
+    assert all(piece.endswith("\n") for piece, _ in pieces)
+
+
+def test_the_digest_is_that_of_the_documents(tmp_path: Path) -> None:
+    one, two, other = (tmp_path / n for n in ("one.jsonl", "two.jsonl", "other.jsonl"))
+    one.write_text('{"text": "ab"}\n{"text": "c"}\n')
+    two.write_text('{"id": 5, "text": "ab"}\n\n{"text":"c"}\n')
+    other.write_text('{"text": "a"}\n{"text": "bc"}\n')
+    assert open_text(str(one)).digest() == open_text(str(two)).digest()
+    assert open_text(str(one)).digest() != open_text(str(other)).digest()
+    assert open_text(None).digest() == open_text(None).digest()
 
 
 def test_rows_of_each_known_kind(tmp_path: Path) -> None:
@@ -31,7 +53,7 @@ def test_rows_of_each_known_kind(tmp_path: Path) -> None:
         '{"question": "2+2?", "answer": "4"}',
     ]
     path.write_text("\n".join(rows))
-    assert list(open_text(str(path)).documents()) == ["plain", "q\nr", "i\no", "2+2?\n4"]
+    assert [piece for piece, begins in open_text(str(path)).pieces() if begins] == ["plain", "q\nr", "i\no", "2+2?\n4"]
 
 
 def test_every_bad_row_is_named(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ import pytest
 import torch
 
 from deltakit.checkpoint.open import open_checkpoint
-from deltakit.errors import InputError, RecipeError
+from deltakit.errors import InputError, RecipeError, ResourceError
 from deltakit.merge import METHODS, POSTS
 from deltakit.merge.native import plan_recipe
 from deltakit.merge.write import merge, plan_output
@@ -125,12 +125,20 @@ def test_default_samples_are_no_longer_than_the_model_can_hold(tmp_path: Path) -
         ("ties", {"calibration": TEXT, "density": 0.5}, "looks at no text"),
         ("regmean", {"calibration": {"samples": 0}}, "samples"),
         ("regmean", {"calibration": {"sample": 3}}, "sample"),
+        ("regmean", {"calibration": {"device": "abacus"}}, "device"),
     ],
 )
 def test_a_recipe_that_makes_no_sense_is_refused(method: str, more: dict[str, Any], what: str, tmp_path: Path) -> None:
     base, models = runnable(tmp_path)
     with pytest.raises(RecipeError, match=what):
         plan(method, base, models, **more)
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a CUDA device")
+def test_a_device_that_is_not_there_is_refused(tmp_path: Path) -> None:
+    base, models = runnable(tmp_path)
+    with pytest.raises(ResourceError, match="no CUDA device"):
+        plan("regmean", base, models, calibration={**TEXT, "device": "cuda"}).measure()
 
 
 def test_a_text_for_one_model_needs_a_method_that_looks_at_each(tmp_path: Path) -> None:

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from deltakit import rng
-from deltakit.errors import RecipeError
-from deltakit.merge.rescale import DropSearched
+from deltakit.errors import InputError, RecipeError
+from deltakit.merge.rescale import DropSearched, _best
 
 
 def test_candidates_lie_between_the_density_and_one() -> None:
@@ -32,3 +32,10 @@ def test_bad_parameters_are_refused() -> None:
         DropSearched(0.5, steps=0)
     with pytest.raises(RecipeError):
         DropSearched(0.0)
+
+
+def test_the_least_error_wins_and_the_smallest_of_equals() -> None:
+    assert _best({0.5: 2.0, 0.1: 1.0, 1.0: 1.0}) == 0.1
+    assert _best({0.5: 2.0, 0.1: float("nan"), 1.0: float("inf")}) == 0.5
+    with pytest.raises(InputError, match="not finite"):
+        _best({0.5: float("nan")})

@@ -15,7 +15,7 @@ from deltakit.errors import InputError
 
 __all__ = ["Batches", "encode_text"]
 
-_CHUNK = 64  # documents tokenised at once
+_CHUNK = 16  # pieces of text tokenised at once
 
 
 @dataclass(frozen=True)
@@ -62,13 +62,14 @@ def encode_text(text: Text, tokenizer: Any, *, samples: int, length: int, batch:
 
 
 def _tokens(text: Text, tokenizer: Any) -> Iterator[int]:
-    """All token ids in order; documents are tokenised a few at a time."""
+    """All token ids in order; pieces of text are tokenised a few at a time."""
     end = tokenizer.eos_token_id
-    documents = text.documents()
+    pieces = text.pieces()
     first = True
-    while chunk := list(islice(documents, _CHUNK)):
-        for ids in tokenizer(chunk, add_special_tokens=False, verbose=False)["input_ids"]:
-            if not first and end is not None:
+    while chunk := list(islice(pieces, _CHUNK)):
+        found = tokenizer([piece for piece, _ in chunk], add_special_tokens=False, verbose=False)["input_ids"]
+        for ids, (_, begins) in zip(found, chunk, strict=True):
+            if begins and not first and end is not None:
                 yield end
             first = False
             yield from ids

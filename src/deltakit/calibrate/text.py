@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ __all__ = ["NEUTRAL", "Text", "open_text"]
 
 NEUTRAL = "the built-in neutral text"
 _LISTED = 20  # bad lines named in one error
+_PIECE = 1 << 16  # characters
 _JSON = (".jsonl", ".json")
 # Records of the kinds that training and evaluation read: the fields that make one document, in this order.
 _FIELDS = (("text",), ("query", "response"), ("instruction", "input", "output"), ("question", "answer"))
@@ -28,14 +30,22 @@ class Text:
     name: str
     path: Path | None = None
 
-    def documents(self) -> Iterator[str]:
-        """Its documents in order: those of a JSONL file are its rows, a text file is one."""
+    def pieces(self) -> Iterator[tuple[str, bool]]:
+        """(text, whether a document begins with it), in order. The rows of a JSONL file are documents; a text file is
+        one, in pieces of some thousand characters that end where a line does. Never more than a piece is in memory."""
         if self.path is None:
-            yield files("deltakit.calibrate").joinpath("neutral.txt").read_text(encoding="utf-8")
+            yield files("deltakit.calibrate").joinpath("neutral.txt").read_text(encoding="utf-8"), True
         elif self.path.suffix in _JSON:
-            yield from (document for document, _ in _rows(self.path))
+            yield from ((document, True) for document, _ in _rows(self.path))
         else:
-            yield _decoded(self.path.read_bytes(), self.path)
+            yield from ((piece, i == 0) for i, piece in enumerate(_lines(self.path)))
+
+    def digest(self) -> str:
+        """ "sha256:<hex>" of all its documents."""
+        made = hashlib.sha256()
+        for piece, begins in self.pieces():
+            made.update((b"\0" if begins else b"") + piece.encode())
+        return f"sha256:{made.hexdigest()}"
 
 
 def open_text(source: str | None) -> Text:
@@ -50,7 +60,7 @@ def open_text(source: str | None) -> Text:
         raise InputError(f"there is no text file {source}", remedy="check the path of the calibration text")
     if path.suffix in _JSON:
         _check(path, [why for _, why in _rows(path)])
-    elif not _decoded(path.read_bytes(), path).strip():
+    elif not any([piece.strip() for piece in _lines(path)]):
         raise InputError(f"{source} holds no text", remedy="name a file with text in it")
     return Text(source, path)
 
@@ -97,8 +107,11 @@ def _spelt() -> str:
     return ", ".join(json.dumps(fields[0]) for fields in _FIELDS)
 
 
-def _decoded(raw: bytes, path: Path) -> str:
-    try:
-        return raw.decode("utf-8-sig")
-    except UnicodeDecodeError as wrong:
-        raise InputError(f"{path}: not UTF-8 at byte {wrong.start}", remedy="name a text file in UTF-8") from None
+def _lines(path: Path) -> Iterator[str]:
+    """A text file in pieces that end where a line does, or, in a very long line, anywhere."""
+    with path.open(encoding="utf-8-sig", newline="") as file:
+        try:
+            while piece := file.read(_PIECE):
+                yield piece if piece.endswith("\n") else piece + file.readline(_PIECE)
+        except UnicodeDecodeError:
+            raise InputError(f"{path} is not UTF-8", remedy="name a text file in UTF-8") from None

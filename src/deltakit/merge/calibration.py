@@ -10,7 +10,7 @@ import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from importlib.util import find_spec
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from pydantic import Field
@@ -19,8 +19,8 @@ from deltakit.calibrate.text import Text, open_text
 from deltakit.checkpoint.sidecar import Sidecar
 from deltakit.delta.experts import Apart, Together
 from deltakit.delta.terms.base import Float32
-from deltakit.errors import InputError, RecipeError
-from deltakit.manifest import describe_input, digest
+from deltakit.errors import InputError, RecipeError, ResourceError
+from deltakit.manifest import describe_input
 from deltakit.recipe import Section
 from deltakit.sparsify.flow import Flow, Pull
 from deltakit.tensors import Mapped, TensorMap, TensorSpec, as_bytes
@@ -44,7 +44,7 @@ class Calibration(Section):
     samples: int = Field(128, ge=1, description="Stretches of text, at most.")
     length: int | None = Field(None, ge=2, description="Tokens of each; default: 512, or what the model can hold.")
     batch: int = Field(8, ge=1, description="Samples that run at once; DAREx-q looks at the first batch alone.")
-    device: str = Field("cpu", description="Where the models run: cpu or cuda.")
+    device: Literal["cpu", "cuda"] = Field("cpu", description="Where the models run.")
 
 
 @dataclass(frozen=True)
@@ -71,8 +71,12 @@ class Calibrator:
 
     def walker(self, batches: Batches) -> Walker:
         """A frame that models of the base's shape walk through, under the names that they are stored under."""
+        import torch
+
         from deltakit.calibrate.walk import Walker
 
+        if self.settings.device == "cuda" and not torch.cuda.is_available():
+            raise ResourceError("there is no CUDA device here", remedy="set the calibration's device to cpu")
         return Walker(self.stored(self.base).specs, self.sidecar, batches, device=self.settings.device)
 
     def stored(self, tensors: TensorMap) -> TensorMap:
@@ -114,10 +118,7 @@ class Calibrator:
     def described(self) -> list[dict[str, Any]]:
         """The texts as inputs of the manifest, by digest."""
         texts = [(self.text, ""), *((t, k) for k, t in sorted(self.texts.items()))]
-        return [
-            describe_input(t.name, digest("\n".join(t.documents()).encode()), role="text", **({"key": k} if k else {}))
-            for t, k in texts
-        ]
+        return [describe_input(t.name, t.digest(), role="text", **({"key": k} if k else {})) for t, k in texts]
 
     def _batches(self, text: Text) -> Batches:
         from deltakit.calibrate.batches import encode_text

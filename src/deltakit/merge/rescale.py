@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -12,7 +13,7 @@ import numpy as np
 from deltakit import rng
 from deltakit.checkpoint.pump import Progress, silent
 from deltakit.delta.terms.base import Float32
-from deltakit.errors import RecipeError
+from deltakit.errors import InputError, RecipeError
 from deltakit.merge.calibration import Calibrator, calibrator_of, read_over
 from deltakit.registry import did_you_mean
 from deltakit.sparsify.drop import Drop
@@ -129,7 +130,7 @@ class _Search:
                 else:
                     states[q] = given
             progress.advance(1, stage.name)
-        self.found = {"": min(ways, key=lambda q: errors[q])}
+        self.found = {"": _best(errors)}
 
     def _layers(self, walker: Walker, progress: Progress) -> None:
         """Each layer chooses for itself, given what the layers before it have chosen."""
@@ -139,15 +140,11 @@ class _Search:
         for stage in walker.stages:
             tensors = self._tensors(stage)
             full = self._run(walker, stage, tensors.tuned, full)
-            best: tuple[float, float, States | None] = (np.inf, self.step.candidates[0], None)
-            for q in self.step.candidates:
-                given = self._run(walker, stage, tensors.at(q), kept)
-                error = _distance(given, full)
-                if best[2] is None or error < best[0]:
-                    best = (error, q, given)
-            kept = best[2]
-            found |= {name: best[1] for stored in stage.names for name in self.calibrator.names(stored)}
-            found[""] = best[1]
+            errors = {q: _distance(self._run(walker, stage, tensors.at(q), kept), full) for q in self.step.candidates}
+            found[""] = _best(errors)
+            if stage is not walker.stages[-1]:
+                kept = self._run(walker, stage, tensors.at(found[""]), kept)
+            found |= {name: found[""] for stored in stage.names for name in self.calibrator.names(stored)}
             progress.advance(1, stage.name)
         self.found = found
 
@@ -182,6 +179,14 @@ class _Tensors:
     def at(self, q: float) -> Read:
         """base + kept / q."""
         return lambda n: self.base[n] + self.kept[n] / np.float32(q) if n in self.kept else self.base[n]
+
+
+def _best(errors: Mapping[float, float]) -> float:
+    """The q of the least error, the smallest of several. InputError where no output was finite."""
+    finite = {q: error for q, error in errors.items() if math.isfinite(error)}
+    if not finite:
+        raise InputError("the outputs of this model are not finite on the text", remedy="check its weights")
+    return min(sorted(finite), key=lambda q: finite[q])
 
 
 def _distance(given: States, wanted: States) -> float:
