@@ -6,7 +6,7 @@ import pytest
 
 from deltakit.checkpoint.fingerprint import fingerprint
 from deltakit.checkpoint.open import open_checkpoint
-from deltakit.errors import RecipeError
+from deltakit.errors import RecipeError, UnsafeError
 from deltakit.merge.plan import plan_merge
 from support.merging import SHAPES, family, plan, recipe
 from support.models import tiny_llama, tiny_tuned
@@ -62,3 +62,10 @@ def test_dtypes_that_hold_no_weights(dtype, tmp_path):
     base, models = family(tmp_path, 1)
     with pytest.raises(RecipeError):
         plan_merge(recipe("linear", base, models, dtype=dtype))
+
+
+def test_a_chat_template_is_looked_at_before_it_is_copied(tmp_path):
+    base, models = family(tmp_path)
+    (tmp_path / "base" / "chat_template.jinja").write_text("{{ messages.__class__.__mro__ }}")
+    with pytest.raises(UnsafeError, match="not safe to copy"):
+        plan("ties", base, models)

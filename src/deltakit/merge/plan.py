@@ -24,6 +24,8 @@ from deltakit.merge.lora import Wanted
 from deltakit.merge.merged import Merged, changes, merge_deltas
 from deltakit.merge.planned import Planned
 from deltakit.merge.recipe import MergeRecipe
+from deltakit.merge.tokens.lint import check_template
+from deltakit.merge.tokens.template import template_of
 from deltakit.merge.vocabulary import Layout
 from deltakit.tensors import FLOAT_DTYPES, TensorMap, TensorSpec, dtype_code
 
@@ -147,7 +149,8 @@ class Plan(Planned):
 def plan_merge(recipe: MergeRecipe) -> Plan:
     """Open the inputs and settle the merge; only headers, fingerprints and some MB of samples are read.
 
-    Raises RecipeError, InputError and MismatchError, each with all problems of its kind.
+    Raises RecipeError, InputError and MismatchError, each with all problems of its kind; UnsafeError for a chat template
+    that reaches for Python's internals.
     """
     dtype = dtype_code(recipe.dtype) if recipe.dtype is not None else None
     if dtype is not None and dtype not in FLOAT_DTYPES:
@@ -157,9 +160,14 @@ def plan_merge(recipe: MergeRecipe) -> Plan:
     settled = settle(inputs, recipe, dtype)
     layout = settled.layout
     calibrator = calibrator_for(recipe, inputs)
-    merged = merge_deltas(inputs, layout, scale=recipe.lambda_, seed=recipe.seed, dtype=dtype, calibrator=calibrator)
+    merged = merge_deltas(
+        inputs, layout, scale=recipe.lambda_, seed=recipe.seed, dtype=dtype, calibrator=calibrator,
+        allow_nonfinite=recipe.allow_nonfinite,
+    )  # fmt: skip
     files = Applied(merged.base, merged.delta).sidecar
     sidecar, removed = (inputs.heads.files(files) if inputs.heads else files).cleaned()
+    if template := template_of(sidecar):
+        check_template(template, inputs.base_source)
     return Plan(recipe, inputs, layout, merged, with_dtype(sidecar, merged.tensors.specs), removed, settled, calibrator)
 
 
