@@ -28,7 +28,7 @@ def test_lists_with_an_entry_for_each_layer_follow_them():
     config = {"num_hidden_layers": 4, "layer_types": KINDS, "eos_token_id": [1, 2, 3, 4], "sizes": [1, 2]}
     found, notes = changes(config, (1, 2), (3, 4), (0, 1))
     assert found == {"num_hidden_layers": 3, "layer_types": ["sliding", "sliding", "full"]}
-    assert notes == ["layer_types: follows the layers; mergekit leaves it as it was"]
+    assert notes == ["layer_types: follows the layers, which it does not in mergekit"]
 
 
 def test_a_nested_configuration_is_changed_where_it_is():

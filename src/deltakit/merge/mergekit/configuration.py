@@ -62,5 +62,5 @@ def _lists(config: Mapping[str, Any], count: int, origins: Sequence[int], notes:
     changes = {k: [v[o] for o in origins] for k, v in sorted(found.items()) if all(o < count for o in origins)}
     changes = {k: v for k, v in changes.items() if v != config[k]}
     if changes:
-        notes.append(f"{', '.join(changes)}: follows the layers; mergekit leaves it as it was")
+        notes.append(f"{', '.join(changes)}: follows the layers, which it does not in mergekit")
     return changes

@@ -43,7 +43,7 @@ def resolve(
     pieces = made.pieces()
     base = config.base_model.label if config.base_model else None
     donor = base or made.rows[0].cut.reference.label
-    if base is None:
+    if base is None and len({u.read.model for piece in pieces.values() for u in piece.uses}) > 1:
         made.notes.append(f"configuration and tokenizer are taken from {donor}, the first model; mergekit takes any")
     return Blueprint(
         models=texts,
