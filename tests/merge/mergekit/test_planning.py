@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import yaml
 
 from deltakit.merge.allowances import Allowances
 from deltakit.merge.mergekit.planning import config_models, plan_config
@@ -58,3 +59,11 @@ def test_slices_set_the_number_of_layers(tmp_path: Path, arrays: dict[str, Array
     found = values(plan.tensors)
     assert np.array_equal(found["model.layers.3.up.weight"], arrays["b"]["model.layers.2.up.weight"])
     assert np.array_equal(found["model.norm.weight"], arrays["b"]["model.norm.weight"])
+
+
+def test_the_config_lies_beside_the_result_without_local_paths(tmp_path: Path, arrays: dict[str, Arrays]) -> None:
+    text = "merge_method: linear\nparameters: {weight: 1}\nmodels:\n- model: @a\n- model: @b\n"
+    plan = plan_config(config(tmp_path, text), dialect="paper")
+    kept = yaml.safe_load(plan.sidecar.files["mergekit_config.yml"])
+    assert kept["merge_method"] == "linear"
+    assert [m["model"] for m in kept["models"]] == ["a", "b"]

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from dataclasses import replace
 from pathlib import Path
+
+import yaml
 
 from deltakit import manifest as manifests
 from deltakit.merge.allowances import Allowances
@@ -16,7 +19,9 @@ from deltakit.merge.tokens.align import align
 from deltakit.merge.tokens.aligned import Aligned
 from deltakit.merge.tokens.choice import tokenizer_choice
 
-__all__ = ["config_models", "plan_config"]
+__all__ = ["CONFIG_NAME", "config_models", "plan_config"]
+
+CONFIG_NAME = "mergekit_config.yml"
 
 
 def plan_config(
@@ -25,12 +30,20 @@ def plan_config(
     """The merge that a config describes; only headers and some MB of samples are read. No stage is written on the way:
     a later one reads it range by range. Raises RecipeError, InputError and MismatchError."""
     made: dict[str, Assembly] = {}
-    for stage in read_config(path):
+    stages = read_config(path)
+    for stage in stages:
         aligned = _aligned(stage, {label: _source(label, stage, made) for label in stage.references})
         aligned = replace(aligned, sources=experts_apart(aligned.sources))
         plan = blueprint(stage, aligned.sources, dialect=dialect, seed=seed)
         made[stage.name] = assemble(plan, aligned, stage.document, allow or Allowances())
-    return made[stage.name]
+    result = made[stage.name]
+    return replace(result, sidecar=result.sidecar.with_files({CONFIG_NAME: _text(stages)}))
+
+
+def _text(stages: Sequence[Stage]) -> bytes:
+    """The config for the result's folder, where mergekit's users look for it; local paths are cut to their last part."""
+    documents = [manifests.portable(stage.document) for stage in stages]
+    return yaml.safe_dump_all(documents, sort_keys=False, allow_unicode=True).encode()
 
 
 def _aligned(stage: Stage, sources: Mapping[str, Source]) -> Aligned:
