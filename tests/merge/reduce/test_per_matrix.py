@@ -53,3 +53,16 @@ def test_torch_has_its_threads_back() -> None:
     group = Group((flow({"a.weight": np.eye(4)}),), (1.0,), lambda *_: np.zeros((4, 4), np.float32))
     assert np.allclose(collect(SingularVectors().over(group))["a.weight"], np.eye(4), atol=1e-6)
     assert torch.get_num_threads() == before
+
+
+def test_packed_experts_are_merged_one_by_one() -> None:
+    rng = np.random.default_rng(0)
+    packed = [rng.standard_normal((3, 6, 4)).astype(np.float32) for _ in range(2)]
+
+    def merged(name: str, deltas: list[np.ndarray]) -> np.ndarray:
+        flows = tuple(flow({name: d}) for d in deltas)
+        return collect(SingularVectors().over(Group(flows, (1.0, 0.5), lambda *_: deltas[0])))[name]
+
+    together = merged("mlp.experts.up", packed)
+    for e in range(3):
+        assert np.array_equal(together[e], merged("mlp.up.weight", [p[e] for p in packed]))
