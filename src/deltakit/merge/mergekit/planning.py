@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from dataclasses import replace
 from pathlib import Path
 
 import yaml
@@ -41,7 +40,7 @@ def plan_config(
 
 
 def _text(stages: Sequence[Stage]) -> bytes:
-    """The config for the result's folder, where mergekit's users look for it; local paths are cut to their last part."""
+    """The config for the result's folder, where mergekit's users look; local paths are cut to their last part."""
     documents = [manifests.portable(stage.document) for stage in stages]
     return yaml.safe_dump_all(documents, sort_keys=False, allow_unicode=True).encode()
 
