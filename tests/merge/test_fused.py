@@ -10,7 +10,8 @@ import pytest
 
 from deltakit.delta.applied import Applied
 from deltakit.errors import InputError
-from deltakit.merge import fused
+from deltakit.merge import program
+from deltakit.merge.finite import Watched
 from deltakit.merge.fused import Fused, kernel_of
 from deltakit.merge.plan import plan_merge
 from deltakit.merge.program import NoKernel
@@ -45,7 +46,7 @@ METHODS: list[tuple[str, dict[str, Any]]] = [
 
 @pytest.fixture(autouse=True)
 def every_size_is_worth_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(fused, "WORTH", 0)
+    monkeypatch.setattr(program, "WORTH", 0)
 
 
 def models(folder: Path, dtype: str, count: int, shapes: Any = SHAPES) -> tuple[str, list[dict[str, Any]]]:
@@ -60,6 +61,7 @@ def prepared(method: str, base: str | None, items: list[Any], **more: Any) -> Fu
     if method == "slerp":
         base, items = None, [{k: v for k, v in item.items() if k != "weight"} for item in items[:2]]
     found = plan_merge(recipe(method, base, items, **more)).tensors
+    found = found.source if isinstance(found, Watched) else found
     assert isinstance(found, Fused)
     return found
 
@@ -150,7 +152,7 @@ def test_what_no_kernel_knows_is_left_to_the_numpy_form(tmp_path: Path) -> None:
 
 
 def test_small_models_load_no_kernels(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(fused, "WORTH", 1 << 22)
+    monkeypatch.setattr(program, "WORTH", 1 << 22)
     base, paths = family(tmp_path)
     made = plan_merge(recipe("task_arithmetic", base, paths)).tensors
     check(made, set())

@@ -7,7 +7,7 @@ import pytest
 
 from deltakit.delta.difference import difference
 from deltakit.errors import InputError
-from deltakit.merge import select
+from deltakit.merge import program, select
 from deltakit.merge.method import Group
 from deltakit.merge.pulls import BaseRows
 from deltakit.merge.reduce.elected_mean import Elected, ElectedMean, Majority
@@ -75,7 +75,8 @@ def test_a_bracket_that_misses_is_found_out(monkeypatch: pytest.MonkeyPatch) -> 
         assert select.threshold(base, found, "a") == found.find(found.names("a"), select.silent)
 
 
-def test_several_models_are_measured_in_one_pass() -> None:
+def test_several_models_are_measured_in_one_pass(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(program, "WORTH", 0)
     base, flows = drawn("BF16", 3)
     found = [trimmed(Drop(0.5).on(flow), density) for flow, density in zip(flows, (0.1, 0.3, 0.4), strict=True)]
     expected = [f.find(f.names(""), select.silent) for f in found]
@@ -84,7 +85,14 @@ def test_several_models_are_measured_in_one_pass() -> None:
     assert [f.found[""] for f in found] == expected
 
 
-def test_a_measure_that_no_kernel_knows_runs_as_it_is() -> None:
+def test_small_models_are_measured_without_kernels() -> None:
+    base, (flow,) = drawn("F32", 1)
+    runs = [trimmed(flow, 0.1).measure]
+    assert select.measured(base, runs) == tuple(runs)
+
+
+def test_a_measure_that_no_kernel_knows_runs_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(program, "WORTH", 0)
     base, (flow,) = drawn("F32", 1)
     strange = Flow(flow.specs, lambda name, lo, hi: flow.pull(name, lo, hi) * 2, "", 0)
     found, ran = trimmed(strange, 0.3), []

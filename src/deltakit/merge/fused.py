@@ -16,7 +16,7 @@ import numpy as np
 from deltakit.delta.applied import Applied
 from deltakit.delta.expression import Entry
 from deltakit.delta.terms.ref import Ref
-from deltakit.merge.program import KINDS, Member, NoKernel, Program, Reader, Source, Step, columns, exactly
+from deltakit.merge.program import KINDS, Member, NoKernel, Program, Reader, Source, Step, columns, exactly, worth
 from deltakit.merge.pulls import ModelBits, TermRows
 from deltakit.merge.reduce.elected_mean import Elected, not_finite
 from deltakit.merge.reduce.slerp import Arced
@@ -28,9 +28,8 @@ from deltakit.sparsify.pulled import Pulled
 from deltakit.sparsify.trim import Trimmed
 from deltakit.tensors import Mapped, TensorMap, TensorSpec, cast
 
-__all__ = ["WORTH", "Fused", "Kernel", "kernel_of"]
+__all__ = ["Fused", "Kernel", "kernel_of"]
 
-WORTH = 1 << 22  # elements of a model from which on loading the kernels pays
 _SUM, _ELECT = 0, 1
 
 
@@ -186,4 +185,4 @@ class Fused:
     @cached_property
     def worth(self) -> bool:
         """Whether the model is large enough for kernels to pay."""
-        return sum(s.numel for s in self.specs.values()) >= WORTH
+        return worth(self.specs)

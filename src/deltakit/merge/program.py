@@ -7,7 +7,7 @@ that the composition needs.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -24,14 +24,32 @@ from deltakit.sparsify.flow import Flow, Pull
 from deltakit.sparsify.magprune import MagPruned
 from deltakit.sparsify.pulled import Pulled
 from deltakit.sparsify.trim import Thresholds, Trimmed
-from deltakit.tensors import TensorMap
+from deltakit.tensors import TensorMap, TensorSpec
 
-__all__ = ["KINDS", "Member", "NoKernel", "Program", "Reader", "Source", "Step", "Tables", "exactly"]
+__all__ = [
+    "KINDS",
+    "Member",
+    "NoKernel",
+    "Program",
+    "Reader",
+    "Source",
+    "Step",
+    "Tables",
+    "columns",
+    "exactly",
+    "worth",
+]
 
 KINDS = {"BF16": 0, "F16": 1, "F32": 2}  # the dtypes of kernels
 DROP, TRIM, CRUMBS, PRUNE = 0, 1, 2, 3  # the codes of steps
 BLOCK = 1024  # elements that a kernel takes at a time, where no row is ranked
+WORTH = 1 << 22  # elements of a model from which on loading the kernels pays
 _LONGEST = 1 << 16  # elements of a row that a kernel ranks
+
+
+def worth(specs: Mapping[str, TensorSpec]) -> bool:
+    """Whether a model is large enough for loading the kernels to pay."""
+    return sum(s.numel for s in specs.values()) >= WORTH
 
 
 class NoKernel(Exception):

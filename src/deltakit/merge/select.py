@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from deltakit.checkpoint.pump import Progress, pump, silent
 from deltakit.errors import NonFiniteError
-from deltakit.merge.program import BLOCK, Member, NoKernel, Program, Reader, Source
+from deltakit.merge.program import BLOCK, Member, NoKernel, Program, Reader, Source, worth
 from deltakit.merge.reduce.elected_mean import Majority, not_finite
 from deltakit.merge.reduce.slerp import LANES, Arcs
 from deltakit.sparsify.flow import Pull
@@ -91,6 +91,8 @@ def threshold(base: TensorMap, thresholds: Thresholds, name: str, progress: Prog
 
 def measured(base: TensorMap, runs: Sequence[Callable[[Progress], None]]) -> tuple[Callable[[Progress], None], ...]:
     """The measuring passes of a flow, by kernels where one fits: the thresholds of several models in one pass."""
+    if not worth({n: s for o in runs for n, s in _specs(o).items()}):
+        return tuple(runs)
     owners = [getattr(run, "__self__", None) for run in runs]
     together = [o for o in owners if isinstance(o, Thresholds) and o.whole and o.flow.specs]
     made: list[Callable[[Progress], None]] = [partial(_settle, base, together)] if together else []
@@ -100,6 +102,14 @@ def measured(base: TensorMap, runs: Sequence[Callable[[Progress], None]]) -> tup
         elif not isinstance(owner, Thresholds):
             made.append(run)
     return tuple(made)
+
+
+def _specs(run: Callable[[Progress], None]) -> Mapping[str, TensorSpec]:
+    """The tensors that a measuring pass goes over, where it is one of those known."""
+    owner = getattr(run, "__self__", None)
+    if isinstance(owner, Majority):
+        return owner.flows[0].specs
+    return owner.flow.specs if isinstance(owner, Thresholds) else {}
 
 
 def _settle(base: TensorMap, found: Sequence[Thresholds], progress: Progress) -> None:
