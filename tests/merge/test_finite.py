@@ -29,12 +29,19 @@ LINES = (
 )
 
 
-@pytest.mark.parametrize("method", ["linear", "task_arithmetic", "ties", "slerp", "model_stock", "tsv_m"])
-def test_names_and_counts_whatever_step_meets_them(world, method, tmp_path):
+METHODS = {
+    "linear": (), "task_arithmetic": (), "ties": ("--density", "0.5"), "slerp": ("--t", "0.5"), "model_stock": (),
+    "tsv_m": (), "dare_linear": ("--density", "0.05"), "dare_ties": ("--density", "0.05"), "nearswap": ("--t", "0.1"),
+    "breadcrumbs": (), "della": ("--density", "0.2"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_names_and_counts_whatever_step_meets_or_drops_them(world, method, tmp_path):
     base, bad, good = world
     head = ("--base", base) if method not in ("linear", "slerp") else ("--model", good)
-    more = {"slerp": ("--t", "0.5"), "ties": ("--density", "0.5")}.get(method, ())
-    tail = () if method == "slerp" else ("--model", good if "--base" in head else base)
+    more = METHODS[method]
+    tail = () if method in ("slerp", "nearswap") else ("--model", good if "--base" in head else base)
     done = call("merge", *head, "--model", bad, *tail, "--method", method, *more, "-o", tmp_path / "out")
     assert done.code == 3, done.err
     for line in LINES:

@@ -12,6 +12,7 @@ from deltakit.delta.applied import Applied
 from deltakit.errors import InputError
 from deltakit.merge import program
 from deltakit.merge.finite import Watched
+from deltakit.merge.finite import Watched
 from deltakit.merge.fused import Fused, kernel_of
 from deltakit.merge.plan import plan_merge
 from deltakit.merge.program import NoKernel
@@ -61,6 +62,7 @@ def prepared(method: str, base: str | None, items: list[Any], **more: Any) -> Fu
     if method == "slerp":
         base, items = None, [{k: v for k, v in item.items() if k != "weight"} for item in items[:2]]
     found = plan_merge(recipe(method, base, items, **more)).tensors
+    found = found.source if isinstance(found, Watched) else found
     found = found.source if isinstance(found, Watched) else found
     assert isinstance(found, Fused)
     return found

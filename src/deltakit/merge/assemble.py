@@ -198,7 +198,7 @@ def assemble(
     allow, sources = allow or Allowances(), aligned.sources
     kin = check_kin(blueprint, sources, allow)
     seen = _in_dtype(blueprint, sources)
-    made = tuple(_merge(blueprint, block) for block in blocks_of(blueprint, seen))
+    made = tuple(_merge(blueprint, block, allow) for block in blocks_of(blueprint, seen))
     sidecar = aligned.dress(sources[blueprint.donor].sidecar).with_config(**blueprint.config)
     cleaned, removed = sidecar.cleaned()
     specs = {n: s for m in made for n, s in m.merged.tensors.specs.items()}
@@ -216,13 +216,14 @@ def _in_dtype(blueprint: Blueprint, sources: Mapping[str, Source]) -> Mapping[st
     return {label: s.view(lambda t: cast(t, dtype)) for label, s in sources.items()}
 
 
-def _merge(blueprint: Blueprint, block: Block) -> _Made:
+def _merge(blueprint: Blueprint, block: Block, allow: Allowances) -> _Made:
     paper = blueprint.dialect == "paper"
     out = (blueprint.out_dtype or blueprint.dtype) if paper else None
     # As the tool does, the base's rows are the result's; unlike there, what is left out is said.
     layout = plan_layout(block.inputs, block.inputs.stand_in or "base", out or block.dtype or None)
     arithmetic = None if paper else Arithmetic(block.dtype or "F32")
     merged = merge_deltas(
-        block.inputs, layout, scale=block.scale, seed=blueprint.seed, dtype=out, arithmetic=arithmetic
-    )
+        block.inputs, layout, scale=block.scale, seed=blueprint.seed, dtype=out, arithmetic=arithmetic,
+        allow_nonfinite=allow.nonfinite,
+    )  # fmt: skip
     return _Made(block, merged, layout.notes)

@@ -14,14 +14,17 @@ from deltakit.delta.terms.sparse import Sparse
 from deltakit.errors import MismatchError
 from deltakit.merge.arithmetic import FLOAT32, Arithmetic
 from deltakit.merge.calibration import Calibrator
+from deltakit.merge.finite import Watched
 from deltakit.merge.fused import Fused
 from deltakit.merge.inputs import Inputs, Member
 from deltakit.merge.method import Group, Method
 from deltakit.merge.pulls import BaseRows, Difference, ModelBits, ModelRows, Rounded, TermRows
+from deltakit.merge.reduce.slerp import Slerp
 from deltakit.merge.select import measured
 from deltakit.merge.vocabulary import Layout
 from deltakit.sparsify.flow import Flow, Pull, flow_of, through
 from deltakit.sparsify.pulled import Pulled
+from deltakit.sparsify.trim import Trim
 from deltakit.tensors import Mapped, TensorMap, TensorSpec, row_blocks
 
 __all__ = ["Merged", "changes", "merge_deltas"]
@@ -30,13 +33,15 @@ __all__ = ["Merged", "changes", "merge_deltas"]
 @dataclass(frozen=True)
 class Merged:
     """`delta` over the base; `coefficients` of the members where that is a mere sum, else None; `measures` are the
-    passes over the inputs that may run ahead (else they run at the first read)."""
+    passes over the inputs that may run ahead (else they run at the first read). `watched`: values that are not finite
+    could be lost on the way, so the inputs are looked at."""
 
     inputs: Inputs
     delta: Delta
     coefficients: tuple[float, ...] | None
     measures: tuple[Callable[[Progress], None], ...]
     dtype: str | None
+    watched: bool = False
 
     @property
     def base(self) -> TensorMap:
@@ -46,7 +51,8 @@ class Merged:
     @property
     def tensors(self) -> TensorMap:
         """The merged model. With a dtype of its own it is computed in float32 and rounded once."""
-        return Fused(Applied(self.base, self.delta), self.dtype)
+        made = Fused(Applied(self.base, self.delta), self.dtype)
+        return Watched(made, self.inputs) if self.watched else made
 
 
 def merge_deltas(
@@ -58,6 +64,7 @@ def merge_deltas(
     dtype: str | None,
     arithmetic: Arithmetic | None = None,
     calibrator: Calibrator | None = None,
+    allow_nonfinite: bool = False,
 ) -> Merged:
     """Combine the members' deltas by their method into one. With an `arithmetic` given there are no short cuts:
     all is computed as the method says, in the order of the members."""
@@ -80,7 +87,14 @@ def merge_deltas(
         Entries(specs, maker.entry), (), lineage, layout.keeper.delta.sidecar if layout.keeper else inputs.sidecar
     )
     measures = measured(inputs.base, flow.measures) if flow else ()
-    return Merged(inputs, delta, coefficients, measures, dtype)
+    watched = flow is not None and not allow_nonfinite and not _looks(method)
+    return Merged(inputs, delta, coefficients, measures, dtype, watched)
+
+
+def _looks(method: Method) -> bool:
+    """Whether the method itself meets every value of every model, and refuses what is not finite."""
+    steps = [s for s in method.each if not s.idle]
+    return isinstance(method.reduce, Slerp) or (bool(steps) and isinstance(steps[0], Trim))
 
 
 def _wide(spec: TensorSpec) -> TensorSpec:
