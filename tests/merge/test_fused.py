@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +13,6 @@ import pytest
 from deltakit.delta.applied import Applied
 from deltakit.errors import InputError
 from deltakit.merge import program
-from deltakit.merge.finite import Watched
 from deltakit.merge.finite import Watched
 from deltakit.merge.fused import Fused, kernel_of
 from deltakit.merge.plan import plan_merge
@@ -62,7 +63,6 @@ def prepared(method: str, base: str | None, items: list[Any], **more: Any) -> Fu
     if method == "slerp":
         base, items = None, [{k: v for k, v in item.items() if k != "weight"} for item in items[:2]]
     found = plan_merge(recipe(method, base, items, **more)).tensors
-    found = found.source if isinstance(found, Watched) else found
     found = found.source if isinstance(found, Watched) else found
     assert isinstance(found, Fused)
     return found
@@ -159,3 +159,15 @@ def test_small_models_load_no_kernels(tmp_path: Path, monkeypatch: pytest.Monkey
     made = plan_merge(recipe("task_arithmetic", base, paths)).tensors
     check(made, set())
     assert made.order == Applied(made.applied.base, made.applied.delta).order
+
+
+def test_a_merge_by_kernels_imports_no_torch(tmp_path: Path) -> None:
+    base, paths = family(tmp_path)
+    code = (
+        "import sys; from deltakit.merge import program; program.WORTH = 0; from deltakit_cli.main import cli; "
+        f"cli(['merge', '--base', {base!r}, '--model', 'a={paths[0]}', '--model', 'b={paths[1]}', '--method',"
+        f" 'dare_ties', '--density', '0.5', '-o', {str(tmp_path / 'out')!r}], standalone_mode=False); "
+        "assert 'deltakit.merge.kernels.combine' in sys.modules; sys.exit('torch' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
