@@ -158,3 +158,14 @@ def test_the_how_to_runs(models: Path, tmp_path: Path, monkeypatch: pytest.Monke
         with pytest.raises(SystemExit) as stop:
             main(words)
         assert stop.value.code == 0, words
+
+
+def test_a_device_that_is_not_there_is_refused_before_anything_is_read(
+    models: Path, tmp_path: Path, capsys: Capture
+) -> None:
+    import torch
+
+    if torch.cuda.is_available():
+        pytest.skip("there is a CUDA device")
+    assert run(*quick(models), "--device", "cuda", "-o", tmp_path / "out") == 2
+    assert "leave --device out" in capsys.readouterr().err

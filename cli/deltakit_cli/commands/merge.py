@@ -44,6 +44,7 @@ def _rank(_: click.Context, __: click.Parameter, text: str | None) -> int | str 
 @click.option("--allow-config-drift", is_flag=True, help="Merge models that are run with different settings.")
 @click.option("--allow-nonfinite", is_flag=True, help="Read and write NaN and infinite weights; the manifest says so.")
 @click.option("--strict", is_flag=True, help="A model far from its base is an error, not a warning.")
+@click.option("--device", default="cpu", show_default=True, help="Where elementwise methods compute: cpu, or cuda.")
 @click.option("--dialect", help="Arithmetic: paper, or mergekit.  [default: mergekit for its configs, else paper]")
 @set_option
 @dry_run_option
@@ -55,6 +56,7 @@ def command(
     models: Sequence[str],
     overrides: Sequence[str],
     dialect: str | None,
+    device: str,
     dry_run: bool,
     overwrite: bool,
     fmt: str,
@@ -67,12 +69,14 @@ def command(
     """
     from deltakit.checkpoint.hub import headers_only
     from deltakit.checkpoint.ranks import ranks
+    from deltakit.merge.device import check_device, used
     from deltakit.merge.request import plan_request
     from deltakit.merge.write import merge, plan_output
 
     given = {key: value for key, value in options.items() if value is not None and value is not False}
     if "scale" in given:
         given["lambda"] = given.pop("scale")
+    check_device(device)
     if dry_run:
         with headers_only() as away:
             plan = plan_output(plan_request(recipe, models, given, overrides, dialect), output, overwrite=overwrite)
@@ -82,7 +86,8 @@ def command(
     made = plan_request(recipe, models, given, overrides, dialect)
     crew = ranks()
     bar = progress(fmt if crew.leads else "quiet")
-    done = merge(made, output, overwrite=overwrite, progress=bar, crew=crew)
+    with used(device):
+        done = merge(made, output, overwrite=overwrite, progress=bar, crew=crew)
     if not crew.leads:
         return
     result = {

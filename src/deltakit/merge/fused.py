@@ -16,6 +16,7 @@ import numpy as np
 from deltakit.delta.applied import Applied
 from deltakit.delta.expression import Entry
 from deltakit.delta.terms.ref import Ref
+from deltakit.merge.device import in_use, runs_on
 from deltakit.merge.program import KINDS, Member, NoKernel, Program, Reader, Source, Step, columns, exactly, worth
 from deltakit.merge.pulls import ModelBits, TermRows
 from deltakit.merge.reduce.elected_mean import Elected, not_finite
@@ -28,9 +29,9 @@ from deltakit.sparsify.pulled import Pulled
 from deltakit.sparsify.trim import Trimmed
 from deltakit.tensors import Mapped, TensorMap, TensorSpec, cast
 
-__all__ = ["Fused", "Kernel", "kernel_of"]
+__all__ = ["ELECT", "SUM", "Fused", "Kernel", "kernel_of"]
 
-_SUM, _ELECT = 0, 1
+SUM, ELECT = 0, 1  # reducers
 
 
 @dataclass(frozen=True)
@@ -53,6 +54,10 @@ class Kernel:
 
     def run(self, name: str, lo: int, hi: int, spec: TensorSpec) -> memoryview:
         """Rows lo..hi as bytes of `spec`'s dtype. InputError where an election meets what is not finite."""
+        if in_use():
+            made = runs_on(self, in_use(), lo, hi, spec)
+            if made is not None:
+                return made
         from deltakit.merge.kernels.combine import combine
 
         count = (hi - lo) * spec.row_size
@@ -83,7 +88,7 @@ def kernel_of(base: TensorMap, name: str, entry: Entry) -> Kernel:
         raise NoKernel(f"{name}: a copy")
     parts = [read.part(p) for p in entry.parts]
     members = tuple(Member(((source, 1.0),)) for source, _ in parts)
-    return Kernel(Program(read.base, members), _SUM, tuple(coef for _, coef in parts))
+    return Kernel(Program(read.base, members), SUM, tuple(coef for _, coef in parts))
 
 
 def _whole(entry: Entry) -> Pull | None:
@@ -112,16 +117,16 @@ def _reduced(read: Reader, pull: Pull, whole: bool) -> Kernel:
     if isinstance(pull, Summed):
         read.check_base(pull.base)
         program = _program(read, [f.pull for f in pull.flows])
-        return Kernel(program, _SUM, pull.coefficients, (pull.rest, 1.0, -1.0), tuple(after), whole)
+        return Kernel(program, SUM, pull.coefficients, (pull.rest, 1.0, -1.0), tuple(after), whole)
     if isinstance(pull, Elected):
         tie = 1.0 if majority(base, pull.majority, read.name) > 0 else -1.0
         program = _program(read, [f.pull for f in pull.flows])
-        return Kernel(program, _ELECT, pull.weights, (0.0, pull.scale, tie), tuple(after), whole)
+        return Kernel(program, ELECT, pull.weights, (0.0, pull.scale, tie), tuple(after), whole)
     if isinstance(pull, Arced):
         rest, second = factors(base, pull.arcs, read.name)
         program = _program(read, [pull.arcs.flow.pull])
-        return Kernel(program, _SUM, (second,), (rest, 1.0, -1.0), tuple(after), whole)
-    return Kernel(_program(read, [pull]), _SUM, (1.0,), after=tuple(after), whole=whole)
+        return Kernel(program, SUM, (second,), (rest, 1.0, -1.0), tuple(after), whole)
+    return Kernel(_program(read, [pull]), SUM, (1.0,), after=tuple(after), whole=whole)
 
 
 def _program(read: Reader, pulls: Sequence[Pull]) -> Program:
@@ -185,4 +190,4 @@ class Fused:
     @cached_property
     def worth(self) -> bool:
         """Whether the model is large enough for kernels to pay."""
-        return worth(self.specs)
+        return bool(in_use()) or worth(self.specs)
