@@ -51,8 +51,8 @@ METHODS: tuple[tuple[str, str, dict[str, object]], ...] = (
     ("regmean", "regmean", {}),
     ("regmean_pp", "regmean_pp", {}),
     ("darex, density 0.2", "darex", {"density": 0.2}),
-    ("task_arithmetic | aim", "task_arithmetic", {"post": "aim(omega=0.4)"}),
-    ("task_arithmetic | lines", "task_arithmetic", {"post": "lines(alpha=0.2, beta=0.8)"}),
+    ("task_arithmetic + aim", "task_arithmetic", {"post": "aim(omega=0.4)"}),
+    ("task_arithmetic + lines", "task_arithmetic", {"post": "lines(alpha=0.2, beta=0.8)"}),
 )
 
 

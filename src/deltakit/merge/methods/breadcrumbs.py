@@ -24,7 +24,7 @@ def breadcrumbs(density: float = 0.15, gamma: float = 0.006) -> Method:
 def mergekit(density: float = 1.0, gamma: float = 0.01, normalize: bool = False, rescale: bool = False) -> Method:
     """Without the outliers and the small elements of each tensor, then mergekit's task arithmetic.
 
-    mergekit counts over a whole tensor, not over rows. Unlike there, a gamma that amounts to no element leaves the
+    mergekit counts over a whole tensor, not over rows. A gamma that amounts to no element leaves the
     delta as it is instead of emptying it. Which of several elements of one magnitude are kept is, there, up to a
     sort that is not stable; here the first of them are the largest.
     """
