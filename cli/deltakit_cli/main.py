@@ -11,6 +11,7 @@ from typing import Any
 import click
 
 from deltakit_cli import errors as boundary
+from deltakit_cli.interrupts import heeded
 
 __all__ = ["VERBS", "cli", "main"]
 
@@ -80,4 +81,6 @@ def main(argv: Sequence[str] | None = None) -> None:
     """Run the command line and exit with its code."""
     # Idle OpenMP threads that spin make small models several times slower on shared cores.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-    sys.exit(boundary.guarded(cli, list(sys.argv[1:] if argv is None else argv)))
+    with heeded():
+        code = boundary.guarded(cli, list(sys.argv[1:] if argv is None else argv))
+    sys.exit(code)
