@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -57,7 +58,7 @@ def make_manifest(
     if seed is not None:
         made["seed"] = seed
     if notes:
-        made["notes"] = portable(list(notes))
+        made["notes"] = portable(list(notes), tuple(_places(recipe)))
     return made
 
 
@@ -70,26 +71,43 @@ def describe_input(source: str, fingerprint: str, **more: Any) -> dict[str, Any]
 
 def versions() -> dict[str, str]:
     """Versions of the libraries that can change bytes; those not installed are left out. Imports none of them."""
-    found = {}
-    for name in _LIBRARIES:
-        try:
-            found[name] = version(name)
-        except PackageNotFoundError:
-            continue
-    return found
+    return {name: found for name in _LIBRARIES if (found := _version(name))}
 
 
-def portable(value: Any) -> Any:
-    """A JSON-able copy in which absolute local paths are cut to their last part."""
+@functools.cache  # reading the metadata of all takes longer than merging a small model
+def _version(name: str) -> str | None:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return None
+
+
+def portable(value: Any, places: Sequence[str] = ()) -> Any:
+    """A JSON-able copy in which absolute local paths are cut to their last part; so are these `places`, which within a
+    sentence could not be told from words where they hold spaces."""
     if isinstance(value, Mapping):
-        return {str(key): portable(value[key]) for key in value}
+        return {str(key): portable(value[key], places) for key in value}
     if isinstance(value, list | tuple):
-        return [portable(item) for item in value]
+        return [portable(item, places) for item in value]
     if isinstance(value, Path):
         return _text(value.name if value.is_absolute() else str(value))
     if isinstance(value, str):
+        for place in sorted({*places, *_places(value)}, key=len, reverse=True):
+            value = value.replace(place, Path(place).name)
         return _PATH.sub(r"\1", _text(value))
     return value
+
+
+def _places(value: Any) -> Iterator[str]:
+    """The absolute local paths that stand in a recipe: whole strings, or the operands of an expression."""
+    if isinstance(value, Mapping):
+        value = list(value.values())
+    if isinstance(value, list | tuple):
+        for item in value:
+            yield from _places(item)
+    elif isinstance(value, str | Path):
+        parts = (str(value), *re.split(r"[+*]| - ", str(value)))
+        yield from (p for part in parts if (p := part.strip()) and Path(p).is_absolute() and Path(p).exists())
 
 
 def _text(name: str) -> str:
