@@ -3,7 +3,7 @@
 import pytest
 
 from deltakit.delta.names import align, meet
-from deltakit.errors import MismatchError
+from deltakit.errors import MismatchError, NoEffectError
 
 
 def test_names_meet_as_they_are_or_with_one_prefix_throughout():
@@ -12,6 +12,14 @@ def test_names_meet_as_they_are_or_with_one_prefix_throughout():
     assert meet(["transformer.h.0.attn"], names) == {"transformer.h.0.attn": "h.0.attn.weight"}
     assert meet(["layers.0.q"], ["model.layers.0.q.weight"]) == {"layers.0.q": "model.layers.0.q.weight"}
     assert meet([], names) == {}
+
+
+def test_an_adapter_of_which_nothing_is_there_has_no_effect():
+    with pytest.raises(NoEffectError, match="no effect") as wrong:
+        meet(["h.7.attn", "h.8.attn"], ["h.0.attn.weight"])
+    assert wrong.value.details == ("h.7.attn", "h.8.attn")
+    with pytest.raises(MismatchError, match="1 of the adapter's 2"):
+        meet(["model.h.0.attn", "model.h.8.attn"], ["h.0.attn.weight", "model.h.8.attn.weight"])
 
 
 def test_modules_that_are_nowhere_are_all_listed():

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping
 
-from deltakit.errors import MismatchError
+from deltakit.errors import MismatchError, NoEffectError
 
 __all__ = ["PREFIXES", "align", "meet"]
 
@@ -16,7 +16,7 @@ PREFIXES = ("", "model.", "transformer.", "language_model.", "model.language_mod
 def meet(modules: Iterable[str], names: Iterable[str]) -> Mapping[str, str]:
     """module -> the tensor name of its weight, with one prefix added or taken away throughout where that is needed.
 
-    Modules that match nothing are an error that lists them all: an adapter that touches nothing is no adapter.
+    Modules that match nothing are an error that lists them all: MismatchError for some, NoEffectError where all do.
     """
     known, wanted = set(names), sorted(modules)
     for take in PREFIXES:
@@ -25,11 +25,21 @@ def meet(modules: Iterable[str], names: Iterable[str]) -> Mapping[str, str]:
             if len(found) == len(wanted) and all(n in known for n in found.values()):
                 return found
     lost = [m for m in wanted if f"{m}.weight" not in known]
+    said = lost[:20] + ([f"... and {len(lost) - 20} more"] if len(lost) > 20 else [])
+    remedy = "name the base that the adapter was trained on"
+    if not _touches(wanted, known):
+        raise NoEffectError(
+            "the adapter has no effect: none of its modules is in the base", remedy=remedy, details=said
+        )
     raise MismatchError(
-        f"{len(lost)} of the adapter's {len(wanted)} modules are not in the base",
-        remedy="name the base that the adapter was trained on",
-        details=lost[:20] + ([f"... and {len(lost) - 20} more"] if len(lost) > 20 else []),
+        f"{len(lost)} of the adapter's {len(wanted)} modules are not in the base", remedy=remedy, details=said
     )
+
+
+def _touches(modules: Iterable[str], known: set[str]) -> bool:
+    """Whether any module is there under any prefix."""
+    bare = {m.removeprefix(take) for m in modules for take in PREFIXES if m.startswith(take)}
+    return any(f"{give}{m}.weight" in known for m in bare for give in PREFIXES)
 
 
 def align(names: Iterable[str], known: Iterable[str]) -> Mapping[str, str]:
