@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+from deltakit.checkpoint.dequantised import Dequantised
 from deltakit.checkpoint.licence import conflicts
 from deltakit.checkpoint.open import Checkpoint
 from deltakit.checkpoint.pump import Progress
@@ -118,7 +119,9 @@ class Assembly(Planned):
 
     @property
     def notes(self) -> tuple[str, ...]:
-        return tuple(dict.fromkeys((*self.blueprint.notes, *self.said, *(n for m in self.made for n in m.notes))))
+        read = (c.said for c in self.checkpoints if isinstance(c, Dequantised))
+        made = (n for m in self.made for n in m.notes)
+        return tuple(dict.fromkeys((*self.blueprint.notes, *self.said, *read, *made)))
 
     @property
     def checkpoints(self) -> tuple[Checkpoint, ...]:

@@ -48,6 +48,14 @@ def test_a_whole_model_reads_its_own_names():
     assert notes == []
 
 
+def test_what_a_slices_first_model_lacks_is_told():
+    more = Names(llama(3).names | {"model.layers.2.mlp.up_proj.bias"}, {"num_hidden_layers": 3})
+    for layers, expected in (((1, 3), ["left out: model.layers.2.mlp.up_proj.bias of b, which a lacks"]), ((0, 2), [])):
+        notes = []
+        sliced([cut("a", "b", layers=[(0, 2), layers])], {"a": llama(3), "b": more}, notes)
+        assert notes == expected
+
+
 def test_one_layer_lies_at_the_end():
     rows = rows_of(whole(cut("a"), {"a": llama(1)}, []))
     assert rows["model.layers.0.input_layernorm.weight"].t == 1.0

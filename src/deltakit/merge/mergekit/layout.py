@@ -152,6 +152,7 @@ def sliced(cuts: Sequence[Cut], models: Mapping[str, Names], notes: list[str]) -
     offset = 0
     for cut in cuts:
         rows += _layers(cut, models, stacks, offset)
+        _beyond(cut, models, stacks, notes)
         offset += len(cut.inputs[0].layers or ())
     return rows + [r for r in _outside(cuts[-1], models, stacks, notes) if not r.before]
 
@@ -202,6 +203,27 @@ def _layers(cut: Cut, models: Mapping[str, Names], stacks: Mapping[str, str], of
         new = f"{stack}.{offset + step}{rest}"
         rows.append(Row(new, cut, reads, _place(step, len(layers)), origin=layer))
     return rows
+
+
+def _beyond(cut: Cut, models: Mapping[str, Names], stacks: Mapping[str, str], notes: list[str]) -> None:
+    """Tell what the other models have in these layers and the reference lacks."""
+    chosen = cut.reference
+    known = _parts(chosen, models, stacks)
+    for item in cut.inputs:
+        lost = sorted(n for part, n in _parts(item, models, stacks).items() if part not in known)
+        if lost:
+            notes.append(f"left out: {_some(lost)} of {item.label}, which {chosen.label} lacks")
+
+
+def _parts(item: Input, models: Mapping[str, Names], stacks: Mapping[str, str]) -> dict[tuple[int, str], str]:
+    """The tensors of an input's layers by layer within the slice and name within the layer."""
+    stack, layers = stacks[item.label], item.layers or range(0)
+    found = {}
+    for name in models[item.label].names:
+        layer = layer_of(name)
+        if layer is not None and layer in layers:
+            found[layer - layers.start, name[len(f"{stack}.{layer}") :]] = name
+    return found
 
 
 def _outside(cut: Cut, models: Mapping[str, Names], stacks: Mapping[str, str], notes: list[str]) -> list[Row]:

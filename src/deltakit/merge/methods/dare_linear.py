@@ -29,5 +29,5 @@ def mergekit(density: float = 1.0, normalize: bool = False, rescale: bool = True
 
 def dropped(density: float, rescale: bool) -> Transform:
     """mergekit's random dropping; density 0 leaves nothing of a delta."""
-    step: Transform = Drop(density, rescale=False) if density > 0 else TopK(0.0)
+    step: Transform = TopK(0.0) if density == 0 else Drop(density, rescale=False)
     return MatchL1(step) if rescale else step
