@@ -51,6 +51,9 @@ def _unexpected(error: Exception) -> int:
     if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
         say(f"the disk is full: {error.filename or error}", "free some space and run the same command again")
         return 5
+    if isinstance(error, OSError) and error.errno in (errno.ENAMETOOLONG, errno.EILSEQ):
+        say(f"{error.strerror}: {os.fsdecode(error.filename or '')[:200]}", "this can be no path; choose another")
+        return 2
     if isinstance(error, MemoryError):
         say("out of memory", "close other programs, or use a smaller batch")
         return 5

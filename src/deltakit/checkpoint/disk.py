@@ -37,6 +37,7 @@ __all__ = [
 
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _DENIED = (errno.EACCES, errno.EPERM, errno.EROFS)
+_LACKING = (errno.ENOSYS, errno.EINVAL, errno.ENOTSUP, errno.EOPNOTSUPP)
 _IN_THE_WAY = (errno.ENOTDIR, errno.EEXIST, errno.ENOTEMPTY, errno.ELOOP, errno.EISDIR)
 
 
@@ -194,4 +195,7 @@ def _error(action: str, path: Path, error: OSError) -> DeltakitError:
         return ResourceError(
             said, remedy="choose an output folder inside the mounted file system, not the mount itself"
         )
+    if error.errno in _LACKING:
+        remedy = "this file system cannot do that, and half an output is none: write to a local disk, and copy it"
+        return ResourceError(said, remedy=remedy)
     return ResourceError(said, remedy="check the disk, then run the same command again: it resumes")

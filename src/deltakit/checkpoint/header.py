@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from deltakit.checkpoint.quantised import GGUF_REMEDY
 from deltakit.checkpoint.strict_json import parse_json
 from deltakit.errors import CheckpointError, DeltakitError, UnsafeError
 from deltakit.tensors import ITEMSIZE, TensorSpec
@@ -28,7 +29,7 @@ _KEYS = {"dtype", "shape", "data_offsets"}
 _IMPOSTORS: tuple[tuple[bytes, str, str], ...] = (
     (b"version https://git-lfs", "is a Git LFS pointer, not the weights", "run `git lfs pull` in that folder"),
     (b"<", "is an HTML or XML page, not weights", f"{_AGAIN}; the address gave a web page"),
-    (b"GGUF", "is a GGUF file", "take the safetensors release of the model; GGUF is not read"),
+    (b"GGUF", "is a GGUF file", GGUF_REMEDY),
 )
 _PICKLES = (b"PK\x03\x04", b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05")
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sys
 import threading
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -9,10 +11,10 @@ from pathlib import Path
 from deltakit.checkpoint.confine import confined
 from deltakit.checkpoint.hub import hub_id, snapshot
 from deltakit.checkpoint.index import Index, check_shards, disagreements, read_index
-from deltakit.checkpoint.quantised import refuse_quantised
+from deltakit.checkpoint.quantised import GGUF_REMEDY, refuse_quantised
 from deltakit.checkpoint.shard import Shard
 from deltakit.checkpoint.sidecar import Sidecar, read_sidecar
-from deltakit.errors import CheckpointError, InputError, MismatchError, UnsafeError
+from deltakit.errors import CheckpointError, InputError, MismatchError, RecipeError, UnsafeError
 from deltakit.tensors import TensorSpec
 
 __all__ = ["Checkpoint", "open_checkpoint"]
@@ -144,6 +146,11 @@ def _locate(where: str | Path, text: str) -> Path:
         return path
     found = hub_id(text) if isinstance(where, str) else None
     if found is None:
+        try:
+            os.fsencode(path)
+        except UnicodeEncodeError:
+            problem = f"{text!a} can be no path where names are {sys.getfilesystemencoding()}"
+            raise RecipeError(problem, remedy="choose a UTF-8 locale, or set PYTHONUTF8=1") from None
         raise InputError(f"{text} does not exist", remedy="name a folder, a .safetensors file, or a hub id org/name")
     return snapshot(*found)
 
@@ -157,8 +164,7 @@ def _exists(path: Path) -> bool:
 
 def _open_file(text: str, path: Path) -> Checkpoint:
     if path.name.endswith(".gguf"):
-        remedy = "take the safetensors release of the model; GGUF is not read"
-        raise CheckpointError(f"{path} is a GGUF file", remedy=remedy)
+        raise CheckpointError(f"{path} is a GGUF file", remedy=GGUF_REMEDY)
     if path.suffix in {p[1:] for p in _PICKLES}:
         raise _pickle_refusal(path.parent, [path.name])
     return Checkpoint(text, path.parent, {path.name: Shard(path)}, read_sidecar(path.parent), inputs=(path,))
@@ -214,7 +220,7 @@ def _no_weights(text: str, folder: Path, files: list[str], adapters: list[str]) 
     if pickles:
         return _pickle_refusal(folder, pickles)
     if any(folder.glob("*.gguf")):
-        return CheckpointError(f"{text} holds only GGUF files", remedy="take the safetensors release; GGUF is not read")
+        return CheckpointError(f"{text} holds only GGUF files", remedy=GGUF_REMEDY)
     return CheckpointError(f"{text}: no .safetensors file in this folder", remedy="check the path, or download again")
 
 

@@ -8,12 +8,17 @@ from typing import Any
 from deltakit.errors import CheckpointError
 from deltakit.tensors import TensorSpec
 
-__all__ = ["refuse_quantised"]
+__all__ = ["GGUF_REMEDY", "refuse_quantised"]
 
 _MARKS = (".qweight", ".qzeros", ".weight_packed", ".weight_scale", ".weight_scale_inv", ".absmax", ".SCB")
+_LOAD = "from transformers import AutoModelForCausalLM as A; A.from_pretrained"
 _REMEDY = (
-    "take the unquantised release, or dequantise first: load with transformers, "
-    "model.dequantize(), save_pretrained(NEW)"
+    "take the unquantised release, or dequantise first: "
+    f"""python -c "{_LOAD}('MODEL').dequantize().save_pretrained('NEW')\""""
+)
+GGUF_REMEDY = (
+    "take the safetensors release, or dequantise first: "
+    f"""python -c "{_LOAD}('FOLDER', gguf_file='NAME.gguf').save_pretrained('NEW')\""""
 )
 
 

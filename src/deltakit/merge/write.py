@@ -14,7 +14,7 @@ from deltakit.checkpoint.licence import result_licence
 from deltakit.checkpoint.pump import Progress, silent
 from deltakit.checkpoint.ranks import ALONE, Ranks
 from deltakit.checkpoint.sidecar import Sidecar
-from deltakit.checkpoint.staging import check_apart
+from deltakit.checkpoint.staging import check_apart, resolved
 from deltakit.checkpoint.together import write_together
 from deltakit.checkpoint.write import plan_checkpoint, plan_job, write_job
 from deltakit.delta.difference import difference
@@ -93,7 +93,7 @@ def merge(
     if kind not in _FOLDERS and crew.world > 1:
         raise RecipeError("several processes write a folder only", remedy="write a delta file with one process")
     require_memory(memory_of(plan.loads, threads))
-    with counted(plan.checkpoints):
+    with counted(plan.checkpoints, plan.allow_nonfinite):
         plan.measure(progress)
         if same := plan.equals():
             raise NoEffectError(
@@ -110,7 +110,7 @@ def merge(
 
 def _check_apart(plan: Planned, out: Path) -> None:
     """InputError where the output is, holds or lies in anything that the recipe names."""
-    check_apart(Path(out).resolve(), [p.resolve() for n in plan.named for p in local_paths(n)])
+    check_apart(resolved(out), [p.resolve() for n in plan.named for p in local_paths(n)])
 
 
 def _kind(plan: Planned, out: Path) -> str:
