@@ -9,6 +9,7 @@ a run compiles for itself.
 from __future__ import annotations
 
 import hashlib
+import logging
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -21,6 +22,7 @@ from numba.extending import intrinsic
 
 __all__ = ["as_bits", "as_float", "compiled", "load16", "load32", "store16", "store32"]
 
+_LOG = logging.getLogger("deltakit")
 F = TypeVar("F", bound=Callable[..., Any])
 
 
@@ -42,10 +44,13 @@ def _folder() -> Path | None:
     given = [os.environ.get("NUMBA_CACHE_DIR"), os.environ.get("XDG_CACHE_HOME"), "~/.cache"]
     for root in (Path(g).expanduser() / name for g in given if g):
         try:
+            fresh = not root.exists()
             root.mkdir(parents=True, exist_ok=True)
         except OSError:
             continue
         if os.access(root, os.W_OK):
+            if fresh:
+                _LOG.warning("compiling kernels for this machine, once: some 20 seconds")
             return root
     return None
 
