@@ -57,11 +57,15 @@ CASES = (
         "dare_linear", {"method": "dare_linear", "density": 0.1, "lambda": 0.5}, _peer("dare_linear"), 1.5, 1.0,
         each={"density": 0.1}, slow=True,
     ),
-    Case(
-        "dare_ties, per tensor", {"method": "dare_ties", "density": 0.1, "trim_density": 0.2, "scope": "tensor"},
+    Case(  # mergekit does not trim
+        "dare_ties, per tensor", {"method": "dare_ties", "density": 0.1, "trim_density": 1.0, "scope": "tensor"},
         _peer("dare_ties"), 1.5, 1.0, each={"density": 0.1}, slow=True,
     ),
-    Case("dare_ties", {"method": "dare_ties", "density": 0.1, "trim_density": 0.2}, None, None),
+    Case(
+        "dare_ties, trimmed per tensor",
+        {"method": "dare_ties", "density": 0.1, "trim_density": 0.2, "scope": "tensor"}, None, None,
+    ),
+    Case("dare_ties, whole model", {"method": "dare_ties", "density": 0.1, "trim_density": 0.2}, None, None),
     Case(
         "ties, per tensor", {"method": "ties", "density": 0.2, "scope": "tensor"}, _peer("ties"), 2.5,
         each={"density": 0.2}, slow=True,
