@@ -95,6 +95,16 @@ def test_local_paths_are_cut_and_nothing_else(text: str, kept: str) -> None:
     assert portable({"k": [text]}) == {"k": [kept]}
 
 
+def test_folders_with_spaces_are_cut_wherever_the_recipe_names_them(tmp_path: Path) -> None:
+    base, math = tmp_path / "home of sandra" / "base", tmp_path / "home of sandra" / "math"
+    for folder in (base, math):
+        folder.mkdir(parents=True)
+    recipe = {"base": str(base), "models": [{"model": f"{base} + 0.5*{math}"}]}
+    made = make_manifest("merge", recipe=recipe, notes=[f"{math}: 3 tensors are read as BF16, over {base}"])
+    assert made["recipe"] == {"base": "base", "models": [{"model": "base + 0.5*math"}]}
+    assert made["notes"] == ["math: 3 tensors are read as BF16, over base"]
+
+
 def test_portable_kinds() -> None:
     assert portable({1: (Path("/a/b"), Path("c/d"), 2.5, None, True)}) == {"1": ["b", "c/d", 2.5, None, True]}
     assert digest(portable("\udcff"))
