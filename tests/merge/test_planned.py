@@ -17,11 +17,14 @@ def test_what_a_plan_says_of_itself(tmp_path: Path) -> None:
     assert {c.source for c in made.checkpoints} == {base, *models}
     assert made.actions()["norm.weight"] == {"action": "ties", "shape": [63], "dtype": "F32", "bytes": 252}
     assert made.merged is not None
+    assert made.parent is not None
+    assert made.parent.source == base
 
 
 def test_without_a_base_there_is_no_delta(tmp_path: Path) -> None:
     _, models = family(tmp_path)
     assert plan("linear", None, models).merged is None
+    assert plan("linear", None, models).parent is None
 
 
 def test_measuring_ahead_runs_every_pass(tmp_path: Path) -> None:

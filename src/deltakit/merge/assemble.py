@@ -13,6 +13,7 @@ from deltakit.checkpoint.open import Checkpoint
 from deltakit.checkpoint.pump import Progress
 from deltakit.checkpoint.sidecar import Sidecar
 from deltakit.delta.experts import Apart, Layout, Together
+from deltakit.delta.open import Model
 from deltakit.manifest import make_manifest
 from deltakit.merge.about import about, licences_in
 from deltakit.merge.allowances import Allowances
@@ -151,6 +152,10 @@ class Assembly(Planned):
         """One block over a named base is a delta like any other."""
         alone = len(self.made) == 1 and self.blueprint.base is not None and not self.blueprint.out_dtype
         return self.made[0].merged if alone and self.packed is None else None
+
+    @property
+    def parent(self) -> Model | None:
+        return self.sources[self.blueprint.base].opened if self.blueprint.base is not None else None
 
     def equals(self) -> str:
         if self.blueprint.base is None:

@@ -96,6 +96,12 @@ class Plan(Planned):
         return self.made if self.recipe.base is not None and own else None
 
     @property
+    def parent(self) -> Model | None:
+        if self.recipe.base is None:
+            return None
+        return Model(self.inputs.reads[0], self.inputs.sidecar, self.inputs.base_source)
+
+    @property
     def lora(self) -> Wanted | None:
         dtype = dtype_code(self.recipe.dtype or "F32")
         return None if self.recipe.lora is None else Wanted(self.recipe.lora, dtype)
@@ -149,7 +155,7 @@ class Plan(Planned):
 def plan_merge(recipe: MergeRecipe) -> Plan:
     """Open the inputs and settle the merge; only headers, fingerprints and some MB of samples are read.
 
-    Raises RecipeError, InputError and MismatchError, each with all problems of its kind; UnsafeError for a chat template
+    Raises RecipeError, InputError and MismatchError, all problems of a kind at once; UnsafeError for a chat template
     that reaches for Python's internals.
     """
     dtype = dtype_code(recipe.dtype) if recipe.dtype is not None else None

@@ -79,6 +79,12 @@ class Planned(ABC):
         """The one lazy delta over a named base, where the merge is one; it can be written as a delta file."""
         return None
 
+    @property
+    def parent(self) -> Model | None:
+        """The named base as a MODEL string opens it, before any cast or change of vocabulary: what a delta file of the
+        result stands over. None where no base is named, or it is no model on disk."""
+        return None
+
     def model(self, source: str) -> Model:
         """The merged model as what a MODEL string names."""
         return Model(self.tensors, self.sidecar, source)

@@ -10,7 +10,7 @@ from deltakit.checkpoint.fingerprint import fingerprint
 from deltakit.checkpoint.open import Checkpoint
 from deltakit.checkpoint.sidecar import Sidecar
 from deltakit.delta.experts import Apart, layout_of, packs
-from deltakit.delta.open import open_model
+from deltakit.delta.open import Model, open_model
 from deltakit.tensors import TensorMap, TensorSpec
 
 __all__ = ["Source", "View", "experts_apart", "open_source"]
@@ -48,7 +48,8 @@ class View:
 @dataclass(frozen=True)
 class Source:
     """`label` is how the recipe names the model, `text` what it opened; `tensors` may be a view (renamed, grown,
-    dequantised) of what was opened; `reads` are the open checkpoints beneath."""
+    dequantised) of what was opened; `reads` are the open checkpoints beneath; `opened` is what was opened, without any
+    view, or None for what an earlier stage makes."""
 
     label: str
     text: str
@@ -56,6 +57,7 @@ class Source:
     sidecar: Sidecar
     fingerprint: str
     reads: tuple[Checkpoint, ...] = ()
+    opened: Model | None = None
 
     def view(self, change: Callable[[TensorMap], TensorMap]) -> Source:
         """The same model seen through a view of its tensors."""
@@ -75,4 +77,4 @@ def open_source(label: str, text: str) -> Source:
     model = open_model(text, dequantise=True)
     reads = (model.tensors,) if isinstance(model.tensors, Checkpoint) else ()
     reads = reads or ((model.base,) if model.base is not None else ())
-    return Source(label, text, model.tensors, model.sidecar, fingerprint(model.tensors), reads)
+    return Source(label, text, model.tensors, model.sidecar, fingerprint(model.tensors), reads, model)

@@ -19,7 +19,7 @@ from deltakit.checkpoint.together import write_together
 from deltakit.checkpoint.write import plan_checkpoint, plan_job, write_job
 from deltakit.delta.difference import difference
 from deltakit.delta.expression import Delta, Lineage
-from deltakit.delta.open import local_paths, parse_expression
+from deltakit.delta.open import Model, local_paths, parse_expression
 from deltakit.delta.write import plan_delta, write_delta, write_sum
 from deltakit.errors import NoEffectError, RecipeError
 from deltakit.merge.about import licences_in
@@ -54,17 +54,18 @@ def plan_output(recipe: MergeRecipe | Planned, out: Path, *, overwrite: bool = F
     """What `merge` would do, JSON-able: every tensor with its action, bytes, free disk. Reads no weights."""
     plan = recipe if isinstance(recipe, Planned) else plan_recipe(recipe)
     _check_apart(plan, out)
-    kind, delta = _kind(plan, out), plan.merged
+    kind = _kind(plan, out)
     if plan.lora is not None:
         written = plan_job(_adapter(plan, plan.lora, out), overwrite=overwrite)
-    elif kind == "model" or delta is None:
+    elif kind == "model":
         written = plan_checkpoint(
             plan.tensors, out, sidecar=_files(plan), manifest=plan.manifest(), overwrite=overwrite,
             order=plan.order, inputs=plan.checkpoints, allow_nonfinite=plan.allow_nonfinite,
         )  # fmt: skip
     else:
         paths = [p for c in plan.checkpoints for p in c.inputs]
-        written = plan_delta(out, delta.delta, overwrite=overwrite, inputs=paths)
+        planned = difference(_parent(plan, out).tensors, plan.tensors, lineage=Lineage(""))
+        written = plan_delta(out, planned, overwrite=overwrite, inputs=paths)
         written["bytes"] = written.pop("at_most_bytes") if kind == "delta" else 0
     return {
         **written, "forecast": forecast(plan.loads, written["bytes"]).as_dict(), "kind": kind, "method": plan.method,
@@ -100,12 +101,11 @@ def merge(
                 f"the merge has no effect: it equals {same}",
                 remedy="check weights and lambda, and that the models differ from the base",
             )
-        delta = plan.merged
-        if kind in _FOLDERS or delta is None:
+        if kind in _FOLDERS:
             return _write_folder(plan, out, overwrite, threads, progress, crew)
-        if kind == "expression":
-            return _write_sum(plan, delta, out, overwrite)
-        return _write_delta(plan, delta, out, overwrite, threads, progress)
+        if kind == "expression" and plan.merged is not None:
+            return _write_sum(plan, plan.merged, out, overwrite)
+        return _write_delta(plan, _parent(plan, out), out, overwrite, threads, progress)
 
 
 def _check_apart(plan: Planned, out: Path) -> None:
@@ -119,15 +119,24 @@ def _kind(plan: Planned, out: Path) -> str:
         return "adapter"
     if Path(out).suffix != ".delta":
         return "model"
-    if plan.merged is None:
-        raise RecipeError(
-            f"{out}: a delta needs a base, and the recipe names none", remedy="name a base, or write a folder"
-        )
+    _parent(plan, out)
     merged = plan.merged
+    if merged is None:
+        return "delta"
     plain = all(not parse_expression(m.source)[1] for m in merged.inputs.members)
     return (
         "expression" if merged.coefficients is not None and plain and not plan.notes and not merged.dtype else "delta"
     )
+
+
+def _parent(plan: Planned, out: Path) -> Model:
+    """What a delta file stands over; RecipeError where nobody could apply one."""
+    if plan.parent is None:
+        raise RecipeError(
+            f"{out}: a delta needs a base, a model on disk, and the recipe names none",
+            remedy="name a base, or write a folder",
+        )
+    return plan.parent
 
 
 def _files(plan: Planned) -> Sidecar:
@@ -184,12 +193,13 @@ def _write_sum(plan: Planned, merged: Merged, out: Path, overwrite: bool) -> Mer
 
 
 def _write_delta(
-    plan: Planned, merged: Merged, out: Path, overwrite: bool, threads: int, progress: Progress
+    plan: Planned, parent: Model, out: Path, overwrite: bool, threads: int, progress: Progress
 ) -> MergeResult:
-    """The exact difference between the merged model and its base."""
-    delta: Delta = replace(difference(merged.base, plan.tensors, note=_note(plan)), sidecar=plan.sidecar)
+    """The exact difference between the merged model and its base, as it lies on disk: a cast or an alignment of
+    vocabularies on the way is part of the difference, so that the delta can be applied."""
+    delta: Delta = replace(difference(parent.tensors, plan.tensors, note=_note(plan)), sidecar=plan.sidecar)
     written = write_delta(
-        out, delta, plan=plan.manifest(), base=merged.inputs.sidecar, overwrite=overwrite,
+        out, delta, plan=plan.manifest(), base=parent.sidecar, overwrite=overwrite,
         inputs=plan.checkpoints, threads=threads, progress=progress,
     )  # fmt: skip
     return MergeResult(

@@ -8,9 +8,13 @@ import numpy as np
 import pytest
 import yaml
 
+from deltakit.delta.open import open_model
+from deltakit.errors import RecipeError
 from deltakit.merge.allowances import Allowances
 from deltakit.merge.mergekit.planning import config_models, plan_config
+from deltakit.merge.write import merge, plan_output
 from support.merging import Arrays, draw, store, tune, values
+from support.tensors import whole
 
 SHAPES = {f"model.layers.{i}.up.weight": (6, 5) for i in range(4)} | {"model.norm.weight": (5,)}
 
@@ -67,3 +71,31 @@ def test_the_config_lies_beside_the_result_without_local_paths(tmp_path: Path, a
     kept = yaml.safe_load(plan.sidecar.files["mergekit_config.yml"])
     assert kept["merge_method"] == "linear"
     assert [m["model"] for m in kept["models"]] == ["a", "b"]
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        "dtype: float16\n",
+        "dtype: float32\nout_dtype: bfloat16\n",
+        "parameters: {lambda: [0.5, 1.0]}\n",
+        "parameters: {lambda: [{filter: norm, value: 0.5}, {value: 1.0}]}\ndtype: bfloat16\n",
+    ],
+)
+def test_a_delta_file_stands_over_the_base_on_disk(more: str, tmp_path: Path, arrays: dict[str, Arrays]) -> None:
+    """Casts are part of the difference, and parameters by layers and filters make one file, so anybody can apply it."""
+    text = f"merge_method: task_arithmetic\nbase_model: @base\n{more}"
+    text += "models: [{model: @a, parameters: {weight: 0.5}}]\n"
+    planned = plan_config(config(tmp_path, text))
+    assert plan_output(planned, tmp_path / "x.delta")["kind"] == "delta"
+    assert merge(planned, tmp_path / "x.delta").kind == "delta"
+    assert whole(open_model(f"{tmp_path}/base + {tmp_path}/x.delta").tensors) == whole(planned.tensors)
+
+
+def test_no_delta_file_stands_over_a_stage(tmp_path: Path, arrays: dict[str, Arrays]) -> None:
+    text = (
+        "name: first\nmerge_method: linear\nparameters: {weight: 1}\nmodels: [{model: @a}, {model: @base}]\n---\n"
+        "merge_method: task_arithmetic\nbase_model: first\nmodels: [{model: @b, parameters: {weight: 0.5}}]\n"
+    )
+    with pytest.raises(RecipeError, match="needs a base, a model on disk"):
+        merge(plan_config(config(tmp_path, text)), tmp_path / "x.delta")
