@@ -155,11 +155,11 @@ def test_an_alias_bomb_10_mb_of_yaml_and_python_tags(world: Path, form: str, hos
     recipe = written(world, text)
     call("merge", written(world, "merge_method: x\n"), "-o", tmp_path / "out")  # everything is imported
     written(world, text)
-    begin = time.perf_counter()
+    begin = time.process_time()
     done = call("merge", recipe, "-o", tmp_path / "out")
-    spent = time.perf_counter() - begin
+    spent = time.process_time() - begin
     refused(done, 2, "r.yaml")
-    assert spent < 1, "0.1 s on an idle machine"
+    assert spent < 1, "some tenths of a second, of processor time"
     assert not canary.exists()
     assert not (tmp_path / "out").exists()
 
