@@ -4,24 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 import numpy as np
 
-from deltakit.delta.planes import Planes, Unsigned, encode
-from deltakit.delta.terms.base import Float32, Term
+from deltakit.delta.planes import Unsigned, encode
+from deltakit.delta.terms.base import Float32
+from deltakit.delta.terms.packed import Packed
 from deltakit.tensors import TensorSpec, from_float32, numpy_bits, to_float32
 
 __all__ = ["Dense"]
 
 
 @dataclass(frozen=True)
-class Dense(Term):
+class Dense(Packed):
     """Values of dtype `stored` ("F32", "BF16", "F16") in byte planes."""
 
     kind: ClassVar[str] = "dense"
-    spec: TensorSpec
-    payload: memoryview
     stored: str = "F32"
 
     @classmethod
@@ -35,19 +34,17 @@ class Dense(Term):
         return cls(spec, memoryview(encode(pull, spec.rows, spec.row_size)), stored)
 
     def rows(self, lo: int, hi: int) -> Float32:
-        itemsize = numpy_bits(self.stored).itemsize
-        planes = Planes.open(self.payload, self.spec.rows, self.spec.row_size, itemsize)
-        return to_float32(planes.read(lo, hi), self.stored).reshape(hi - lo, self.spec.row_size)
+        return to_float32(self.planes.read(lo, hi), self.stored).reshape(hi - lo, self.spec.row_size)
 
     @property
-    def nbytes(self) -> int:
-        return len(self.payload)
+    def itemsize(self) -> int:
+        return numpy_bits(self.stored).itemsize
 
     def save(self) -> tuple[dict[str, Any], bytes]:
         return {"t": self.stored}, bytes(self.payload)
 
     @classmethod
-    def load(cls, fields: dict[str, Any], payload: memoryview, spec: TensorSpec) -> Dense:
-        stored = str(fields["t"])
-        Planes.open(payload, spec.rows, spec.row_size, numpy_bits(stored).itemsize)
-        return cls(spec, payload, stored)
+    def load(cls, fields: dict[str, Any], payload: memoryview, spec: TensorSpec) -> Self:
+        made = cls(spec, payload, str(fields["t"]))
+        made.planes  # noqa: B018  # sizes are checked before anything is asked for
+        return made

@@ -6,12 +6,13 @@ A float difference is not lossless in general (bf16 pairs rounded to bf16 lose 0
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 
-from deltakit.delta.planes import Planes, Unsigned, encode, unzigzag, zigzag
-from deltakit.delta.terms.base import Float32, Term, base_floats
+from deltakit.delta.planes import Unsigned, encode, unzigzag, zigzag
+from deltakit.delta.terms.base import Float32, base_floats
+from deltakit.delta.terms.packed import Packed
 from deltakit.errors import MismatchError
 from deltakit.tensors import TensorMap, TensorSpec, as_bytes, cast_bytes, numpy_bits, to_float32
 
@@ -19,12 +20,10 @@ __all__ = ["Exact"]
 
 
 @dataclass(frozen=True)
-class Exact(Term):
+class Exact(Packed):
     """zigzag(tuned bits - base bits mod 2**n) in byte planes. Numbers need the base: `bind` first."""
 
     kind: ClassVar[str] = "exact"
-    spec: TensorSpec
-    payload: memoryview
     base: TensorMap | None = None
     name: str = ""
 
@@ -44,8 +43,7 @@ class Exact(Term):
     def bits(self, lo: int, hi: int) -> memoryview:
         """The tuned bytes of rows lo..hi."""
         base = self._bound()
-        planes = Planes.open(self.payload, self.spec.rows, self.spec.row_size, self.spec.itemsize)
-        difference = unzigzag(planes.read(lo, hi))
+        difference = unzigzag(self.planes.read(lo, hi))
         return as_bytes(difference + _base_bits(base, self.name, lo, hi, self.spec.dtype))
 
     def rows(self, lo: int, hi: int) -> Float32:
@@ -55,24 +53,12 @@ class Exact(Term):
     @property
     def is_zero(self) -> bool:
         """True where no bit differs."""
-        return not len(Planes.open(self.payload, self.spec.rows, self.spec.row_size, self.spec.itemsize).stored)
+        return not len(self.planes.stored)
 
     def _bound(self) -> TensorMap:
         if self.base is None:
             raise MismatchError("an exact term has no numbers without its base", remedy="bind the delta to its base")
         return self.base
-
-    @property
-    def nbytes(self) -> int:
-        return len(self.payload)
-
-    def save(self) -> tuple[dict[str, Any], bytes]:
-        return {}, bytes(self.payload)
-
-    @classmethod
-    def load(cls, fields: dict[str, Any], payload: memoryview, spec: TensorSpec) -> Exact:
-        Planes.open(payload, spec.rows, spec.row_size, spec.itemsize)
-        return cls(spec, payload)
 
 
 def _base_bits(base: TensorMap, name: str, lo: int, hi: int, dtype: str) -> Unsigned:
