@@ -198,3 +198,9 @@ def test_one_changed_header_byte_is_refused_or_means_another_true_file(at: int, 
         return
     assert sum(place.spec.nbytes for place in header.tensors.values()) == len(whole) - 8 - length
     assert json.loads(text)
+
+
+def test_text_with_line_ends_is_told_as_text(tmp_path: Path) -> None:
+    (tmp_path / "model.safetensors").write_text("slices:\n- sources:\n")
+    with pytest.raises(CheckpointError, match="begins with 'slices:"):
+        read_header(tmp_path / "model.safetensors")

@@ -265,3 +265,10 @@ def test_the_reference_library_reads_the_test_files(tmp_path: Path) -> None:
     found = load(pack(random_tensors(specs)))
     assert {n: a.tobytes() for n, a in found.items()} == {n: raw for n, (_, raw) in random_tensors(specs).items()}
     assert llama_config()["vocab_size"] == 88
+
+
+def test_a_recipe_is_no_checkpoint(tmp_path: Path) -> None:
+    (tmp_path / "config.yml").write_text("merge_method: linear\n")
+    with pytest.raises(CheckpointError, match="is a recipe") as caught:
+        open_checkpoint(tmp_path / "config.yml")
+    assert "deltakit merge config.yml" in (caught.value.remedy or "")

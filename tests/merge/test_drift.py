@@ -98,7 +98,7 @@ def test_every_key_of_every_model_is_said_at_once():
         "one: rope_theta is 500000.0, in the base 10000.0",
         "two: rms_norm_eps is 1e-06, in the base 1e-05",
     )
-    assert "allow_config_drift" in caught.value.remedy
+    assert "--allow-config-drift (in a recipe: allow_config_drift: true)" in caught.value.remedy
     assert check_drift(CONFIG, models, allow=True) == caught.value.details
     assert check_drift(None, models) == ()
     assert check_drift(CONFIG, models[1:], ignore=["rms_norm_eps"]) == ()

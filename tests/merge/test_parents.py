@@ -117,7 +117,7 @@ def test_all_unrelated_models_are_named_with_the_reason():
     with pytest.raises(MismatchError, match="trained apart") as caught:
         check_parents(stored(base), models)
     assert [d.split(":")[0] for d in caught.value.details] == ["one", "two"]
-    assert "allow_unrelated" in caught.value.remedy
+    assert "--allow-unrelated (in a recipe: allow_unrelated: true)" in caught.value.remedy
     assert len(check_parents(stored(base), models, allow_unrelated=True).warnings) == 2
 
 

@@ -47,3 +47,8 @@ def test_long_values_are_shortened():
     (text,) = problems(f"named: {'x' * 100}")
     assert text.endswith("xxx...")
     assert len(text) < 150
+
+
+def test_a_missing_key_that_is_misspelt():
+    assert problems("step: {densty: 1}")[0] == "line 1: missing key 'density' in step; it is spelt 'densty'"
+    assert "line 1: missing key 'density' in step; add it" in problems("step: {scope: x}")

@@ -92,7 +92,7 @@ def _length(start: bytes, size: int, where: str) -> int:
     if len(start) < 8:
         raise CheckpointError(f"{where}: {size} bytes; expected at least 8 for a safetensors file", remedy=_AGAIN)
     length = int.from_bytes(start[:8], "little")
-    if start[:8].isascii() and start[:8].decode().isprintable():
+    if start[:8].isascii() and "".join(start[:8].decode().split()).isprintable():
         problem = f"{where} is no safetensors file: it begins with {start[:8].decode()!r}"
         raise CheckpointError(problem, remedy="name a model folder, a .safetensors file, a delta or an adapter")
     if length > MAX_HEADER:

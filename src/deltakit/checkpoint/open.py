@@ -22,6 +22,7 @@ __all__ = ["Checkpoint", "open_checkpoint"]
 _RESIDENT = 64 << 20  # bytes handed out before the mapped pages are let go
 _AROUND = 128 << 10  # bytes that the system may map around a small read
 _INDEX = ".safetensors.index.json"
+_RECIPES = (".yaml", ".yml")
 _PICKLES = ("*.bin", "*.pt", "*.pth", "*.ckpt", "*.pkl")
 
 
@@ -165,6 +166,9 @@ def _exists(path: Path) -> bool:
 def _open_file(text: str, path: Path) -> Checkpoint:
     if path.name.endswith(".gguf"):
         raise CheckpointError(f"{path} is a GGUF file", remedy=GGUF_REMEDY)
+    if path.suffix in _RECIPES:
+        shown = f"`deltakit merge {path.name} -o OUT` writes its model, with --dry-run it shows what would be written"
+        raise CheckpointError(f"{path} is a recipe, no checkpoint", remedy=shown)
     if path.suffix in {p[1:] for p in _PICKLES}:
         raise _pickle_refusal(path.parent, [path.name])
     return Checkpoint(text, path.parent, {path.name: Shard(path)}, read_sidecar(path.parent), inputs=(path,))

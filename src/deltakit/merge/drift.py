@@ -55,8 +55,9 @@ def check_drift(
     ]
     if lines and not allow:
         raise MismatchError(
-            "the models' shapes agree, but they are to be run with different settings, of which a merge has but one",
-            remedy="merge fine-tunes of one base; or keep the base's settings: allow_config_drift: true",
+            "the models are to be run with different settings, of which a merge has but one",
+            remedy="merge fine-tunes of one base; or keep the base's settings by --allow-config-drift (in a recipe: "
+            "allow_config_drift: true)",
             details=lines,
         )
     return tuple(lines)

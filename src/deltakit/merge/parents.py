@@ -99,7 +99,11 @@ def _why(refused: Sequence[str], apart: Sequence[str]) -> str:
 
 def _remedy(refused: Sequence[str], apart: Sequence[str]) -> str:
     true = "name the true parent as base, and merge only its fine-tunes"
-    return f"{true}; or allow it: allow_unrelated: true" if any(r in apart for r in refused) else true
+    return (
+        f"{true}; or allow it by --allow-unrelated (in a recipe: allow_unrelated: true)"
+        if any(r in apart for r in refused)
+        else true
+    )
 
 
 def kinship(base: TensorMap, model: TensorMap) -> Kinship | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from difflib import get_close_matches
 from typing import Any, get_args, get_origin
 
 import pydantic
@@ -36,11 +37,19 @@ def _one(item: Any, model: type[pydantic.BaseModel], data: Any, document: Docume
         return f"{document.place(path)}: unknown key {spelled!r}; {did_you_mean(str(path[-1]), known)}"
     if kind == "missing":
         where = f" in {spelled}" if path else ""
-        return f"{document.place(path)}: missing key {loc[-1]!r}{where}; add it"
+        return f"{document.place(path)}: missing key {loc[-1]!r}{where}; {_instead(item, model, path)}"
     message = item["msg"].removeprefix("Value error, ")
     found = item["input"]
     shown = "" if isinstance(found, (dict, list)) or kind == "value_error" else f", found {_short(found)}"
     return f"{document.place(path)}: {spelled}: {message}{shown}"
+
+
+def _instead(item: Any, model: type[pydantic.BaseModel], path: Path) -> str:
+    """What to do about a missing key: spell right the one that stands there in its place, or add it."""
+    known = {name for m in _models_at(model, path) for name in _names(m)}
+    strange = [str(k) for k in item["input"] if k not in known] if isinstance(item["input"], dict) else []
+    near = get_close_matches(str(item["loc"][-1]), strange, 1)
+    return f"it is spelt {near[0]!r}" if near else "add it"
 
 
 def _short(value: Any) -> str:
