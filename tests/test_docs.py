@@ -9,6 +9,7 @@ from pathlib import Path
 import click
 import pytest
 
+from deltakit.merge import METHODS
 from deltakit_cli.main import VERBS, cli
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -73,3 +74,10 @@ def test_every_verb_that_writes_has_a_dry_run(verb):
     command = cli.get_command(click.Context(cli), verb)
     assert command is not None
     assert "--dry-run" in {o for p in command.params for o in p.opts}
+
+
+def test_the_how_to_of_merging_lists_every_method_with_its_parameters():
+    rows = re.findall(r"^\| `(\w+)` \|.*\|(.*)\|$", (ROOT / "docs" / "merging.md").read_text(), re.M)
+    listed = {name: set(re.findall(r"`(\w+)`", keys)) for name, keys in rows}
+    listed["ramplus_tl"] = listed["ramplus"]
+    assert listed == {name: set(METHODS.parameters(name)) for name in METHODS.names()}
