@@ -86,3 +86,13 @@ def test_keys_without_meaning_are_told():
         "line 6: unknown key 'parametres' is ignored, as mergekit does; did you mean 'parameters'?",
         "override_architecture is ignored: names and shapes decide",
     )
+
+
+def test_an_unknown_method_is_told_with_all_else_and_before_a_model_is_opened(tmp_path):
+    path = tmp_path / "config.yml"
+    path.write_text("models:\n- {model: nowhere}\nmerge_method: linaer\ndtype: bloat16\n")
+    with pytest.raises(RecipeError) as caught:
+        read_config(path)
+    told = "\n".join(caught.value.details)
+    assert "line 3: merge_method: unknown merge_method 'linaer'; did you mean 'linear'?" in told
+    assert "line 4: dtype" in told

@@ -11,6 +11,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 
 from deltakit.errors import RecipeError
 from deltakit.merge.mergekit.reference import Reference, parse_reference
+from deltakit.merge.mergekit.role import ROLES
 from deltakit.merge.mergekit.setting import parse_setting
 from deltakit.registry import did_you_mean
 from deltakit.tensors import FLOAT_DTYPES, dtype_code
@@ -26,6 +27,12 @@ def _dtype(text: str) -> str:
     if code not in FLOAT_DTYPES:
         raise ValueError(f"{text!r} holds no weights; use bfloat16, float16 or float32")
     return code
+
+
+def _method(name: str) -> str:
+    if name not in ROLES:
+        raise ValueError(f"unknown merge_method {name!r}; {did_you_mean(name, sorted(ROLES))}")
+    return name
 
 
 def _source(data: Any) -> Any:
@@ -127,7 +134,7 @@ class Tokenizer(_Loose):
 class Config(_Loose):
     """One document."""
 
-    merge_method: str
+    merge_method: Annotated[str, AfterValidator(_method)]
     models: Annotated[tuple[Entry, ...] | None, _SOME] = None
     slices: Annotated[tuple[Slice, ...] | None, _SOME] = None
     modules: Annotated[dict[str, Module] | None, _SOME] = None
