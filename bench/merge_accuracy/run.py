@@ -56,7 +56,9 @@ METHODS: tuple[tuple[str, str, dict[str, object]], ...] = (
 )
 
 
-def recipes(demo: Path, out: Path, base: Path) -> dict[str, Path]:
+def recipes(
+    demo: Path, out: Path, base: Path, vocabulary: str | None = None, scales: tuple[float, ...] = LAMBDAS
+) -> dict[str, Path]:
     """Label to recipe file; a method that has no lambda appears once. Methods that this version lacks are left out."""
     from deltakit.merge import METHODS as known
 
@@ -66,11 +68,13 @@ def recipes(demo: Path, out: Path, base: Path) -> dict[str, Path]:
             print(f"no method {method}", file=sys.stderr)
             continue
         made_of = known.make(method, **{k: v for k, v in given.items() if k != "post"})
-        for scale in LAMBDAS if made_of.reduce.scaled else (1.0,):
+        for scale in scales if made_of.reduce.scaled else (1.0,):
             name = f"{label}, lambda {scale:g}" if made_of.reduce.scaled else label
             text = {"deltakit": 1, "method": method, **given, "models": models(demo, made_of.reduce.needs)}
             if made_of.reduce.needs not in ("pair", "models"):
                 text["base"] = str(base)
+            if vocabulary:
+                text["vocabulary"] = vocabulary
             if made_of.calibrated:
                 text["calibration"] = {"samples": 64, "length": 128}
             if made_of.reduce.scaled:
