@@ -92,7 +92,7 @@ def explained(name: str) -> dict[str, Any]:
 def _about_method(name: str) -> dict[str, Any]:
     """What a method needs and costs, and what it is called and does in mergekit's dialect."""
     from deltakit.merge import MERGEKIT
-    from deltakit.merge.cost import cost_of, sample, traits_of
+    from deltakit.merge.plan.cost import cost_of, sample, traits_of
 
     registry = _registry("methods")
     reads = cost_of(name)

@@ -18,7 +18,7 @@ import pytest
 
 from deltakit.checkpoint import write as writer
 from deltakit.checkpoint.lock import Lock
-from deltakit.merge import forecast
+from deltakit.merge.plan import forecast
 from support.cli import call
 from support.faults import ALL, broken, faulty, full_disk, killed_at, power_cut_at
 from support.merge_world import WAYS, family, files, merged, refused, way

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from deltakit.merge.blueprint import Blueprint
 from deltakit.merge.mergekit.layout import Names
 from deltakit.merge.mergekit.resolution import resolve
 from deltakit.merge.mergekit.stage import parse_config
+from deltakit.merge.plan.blueprint import Blueprint
 
 LAYER = ("input_layernorm", "mlp.down_proj", "mlp.up_proj", "self_attn.q_proj")
 

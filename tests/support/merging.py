@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from deltakit.merge.plan import Plan, plan_merge
-from deltakit.merge.recipe import MergeRecipe, merge_recipe
+from deltakit.merge.plan.plan import Plan, plan_merge
+from deltakit.merge.plan.recipe import MergeRecipe, merge_recipe
 from deltakit.recipe import make_recipe
 from deltakit.tensors import TensorMap, from_float32, to_float32
 from support.models import save

@@ -12,10 +12,10 @@ import numpy as np
 import torch
 
 from deltakit import rng
-from deltakit.merge.allowances import Allowances
-from deltakit.merge.assemble import assemble
-from deltakit.merge.blueprint import Blueprint, Piece, Read, Use
-from deltakit.merge.source import open_source
+from deltakit.merge.plan.assemble import assemble
+from deltakit.merge.plan.blueprint import Blueprint, Piece, Read, Use
+from deltakit.merge.sources.allowances import Allowances
+from deltakit.merge.sources.source import open_source
 from deltakit.merge.tokens.aligned import Aligned
 from support.merging import Arrays, draw, flat, rounded, store, tune, unflat, values
 

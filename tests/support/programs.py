@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from deltakit.merge.program import Member, Program, Source, Step
+from deltakit.merge.engine.program import Member, Program, Source, Step
 from deltakit.tensors import Mapped, TensorSpec, as_bytes, from_float32, to_float32
 
 Array = np.ndarray[Any, np.dtype[np.float32]]

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from deltakit.merge.arithmetic import Arithmetic
+from deltakit.merge.compute.arithmetic import Arithmetic
 from deltakit.merge.method import Group
 from support.flows import collect, flow
 from support.merging import Arrays, draw, rounded, tune

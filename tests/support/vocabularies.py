@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from deltakit.merge.source import Source, open_source
+from deltakit.merge.sources.source import Source, open_source
 from deltakit.tensors import to_float32
 from support.models import llama_config, llama_tensors, save
 

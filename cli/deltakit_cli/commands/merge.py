@@ -69,8 +69,8 @@ def command(
     """
     from deltakit.checkpoint.hub import headers_only
     from deltakit.checkpoint.ranks import ranks
-    from deltakit.merge.device import check_device, used
-    from deltakit.merge.request import plan_request
+    from deltakit.merge.engine.device import check_device, used
+    from deltakit.merge.plan.request import plan_request
     from deltakit.merge.write import merge, plan_output
 
     given = {key: value for key, value in options.items() if value is not None and value is not False}

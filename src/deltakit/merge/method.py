@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal, Protocol
 
-from deltakit.merge.arithmetic import FLOAT32, Arithmetic
+from deltakit.merge.compute.arithmetic import FLOAT32, Arithmetic
 from deltakit.sparsify.flow import Flow, Pull, Transform
 
 __all__ = ["Group", "Method", "Needs", "Reducer"]
@@ -30,7 +30,7 @@ class Group:
     models: tuple[Pull, ...] = ()
     arithmetic: Arithmetic = FLOAT32
     based: bool = True
-    calibrator: Any = None  # for reducers that look at text (`calibrated = True`): `deltakit.merge.calibration`
+    calibrator: Any = None  # for reducers that look at text (`calibrated = True`): `deltakit.merge.compute.calibration`
 
 
 class Reducer(Protocol):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from deltakit.delta.open import Model
-from deltakit.merge.request import plan_file, request_models
+from deltakit.merge.plan.request import plan_file, request_models
 
 __all__ = ["open_recipe", "recipe_models"]
 

@@ -22,14 +22,14 @@ from deltakit.delta.expression import Delta, Lineage
 from deltakit.delta.open import Model, local_paths, parse_expression
 from deltakit.delta.write import plan_delta, write_delta, write_sum
 from deltakit.errors import NoEffectError, RecipeError
-from deltakit.merge.about import licences_in
-from deltakit.merge.finite import counted
-from deltakit.merge.forecast import forecast, memory_of, require_memory
-from deltakit.merge.lora import Wanted, adapters_among, lora_job
-from deltakit.merge.merged import Merged
-from deltakit.merge.native import plan_recipe
-from deltakit.merge.planned import Planned
-from deltakit.merge.recipe import MergeRecipe
+from deltakit.merge.compute.lora import Wanted, adapters_among, lora_job
+from deltakit.merge.compute.merged import Merged
+from deltakit.merge.plan.about import licences_in
+from deltakit.merge.plan.forecast import forecast, memory_of, require_memory
+from deltakit.merge.plan.native import plan_recipe
+from deltakit.merge.plan.planned import Planned
+from deltakit.merge.plan.recipe import MergeRecipe
+from deltakit.merge.sources.finite import counted
 
 __all__ = ["MergeResult", "merge", "plan_output"]
 

@@ -37,7 +37,7 @@ class Flow:
     measures: tuple[Callable[[Progress], None], ...] = ()
     drawn: Callable[[str], tuple[int, ...]] = lambda name: ()  # keys of the masks that a tensor was dropped with
     factors: Callable[[str], Factors | None] = lambda name: None  # (rows, r) and (columns, r) of a delta that has them
-    calibrator: Any = None  # for primitives that look at text: `deltakit.merge.calibration.Calibrator`
+    calibrator: Any = None  # for primitives that look at text: `deltakit.merge.compute.calibration.Calibrator`
 
     def site(self, name: str, lo: int) -> Site:
         """Where rows from `lo` of a tensor lie."""

@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from deltakit.merge.engine.program import columns
 from deltakit.merge.kernels.codes import KINDS
 from deltakit.merge.kernels.combine import ELECT, SUM, combine, count_votes
 from deltakit.merge.kernels.steps import BLOCK
-from deltakit.merge.program import columns
 from support.programs import family, program
 
 F = np.float32

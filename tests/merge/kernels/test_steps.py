@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from deltakit import rng
+from deltakit.merge.engine.program import Step, columns
 from deltakit.merge.kernels.steps import BLOCK, DROP, TRIM, elect, finite, scratch, step
-from deltakit.merge.program import Step, columns
 
 F = np.float32
 

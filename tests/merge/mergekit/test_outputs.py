@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from deltakit.merge.allowances import Allowances
 from deltakit.merge.mergekit.planning import plan_config
+from deltakit.merge.sources.allowances import Allowances
 from support.merging import store, values
 
 PARTS = {"self_attn.q_proj": (8, 8), "mlp.up_proj": (12, 8), "input_layernorm": (8,)}

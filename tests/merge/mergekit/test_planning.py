@@ -10,8 +10,8 @@ import yaml
 
 from deltakit.delta.open import open_model
 from deltakit.errors import RecipeError
-from deltakit.merge.allowances import Allowances
 from deltakit.merge.mergekit.planning import config_models, plan_config
+from deltakit.merge.sources.allowances import Allowances
 from deltakit.merge.write import merge, plan_output
 from support.merging import Arrays, draw, store, tune, values
 from support.tensors import whole

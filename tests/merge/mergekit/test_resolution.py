@@ -6,8 +6,8 @@ from __future__ import annotations
 import pytest
 
 from deltakit.errors import MismatchError, RecipeError
-from deltakit.merge.blueprint import Read
 from deltakit.merge.mergekit.stage import parse_config
+from deltakit.merge.plan.blueprint import Read
 from support.mergekit import llama, resolved, short, weights
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from deltakit import rng
-from deltakit.merge.rescale import DropSearched
+from deltakit.merge.compute.rescale import DropSearched
 from support.calibration import TEXT, arrays, ids, layer_of, layer_output, runnable, running
 from support.merging import Arrays, plan, values
 

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from deltakit.errors import RecipeError
-from deltakit.merge.arithmetic import Arithmetic
+from deltakit.merge.compute.arithmetic import Arithmetic
 from deltakit.merge.method import Group
 from deltakit.merge.reduce.fused_mean import FusedMean
 from support.flows import collect, flow

@@ -10,10 +10,10 @@ import pytest
 
 from deltakit.errors import InputError, RecipeError
 from deltakit.merge import METHODS
+from deltakit.merge.compute.spaces import CoreSpace, Knots, Space
 from deltakit.merge.method import Group, Method
 from deltakit.merge.reduce.in_space import InSpace
 from deltakit.merge.reduce.weighted_sum import WeightedMean
-from deltakit.merge.spaces import CoreSpace, Knots, Space
 from deltakit.recipe.parameters import parse_checked
 from deltakit.sparsify.flow import Flow
 from support.flows import collect, flow

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from deltakit.errors import RecipeError
-from deltakit.merge.arithmetic import FLOAT32
+from deltakit.merge.compute.arithmetic import FLOAT32
 from deltakit.merge.method import Group
 from deltakit.merge.reduce.sce import Sce
 from support.flows import collect, flow

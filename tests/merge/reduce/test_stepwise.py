@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from deltakit.merge.arithmetic import Arithmetic
+from deltakit.merge.compute.arithmetic import Arithmetic
 from deltakit.merge.reduce.stepwise import Stepper, Stepwise, length
 from support.stepwise import drawn, grouped
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from deltakit.merge.arithmetic import Arithmetic
+from deltakit.merge.compute.arithmetic import Arithmetic
 from deltakit.merge.method import Group
 from deltakit.merge.reduce.stepwise_sum import StepwiseSum
 from support.flows import collect, flow

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from deltakit.errors import InputError, MismatchError, RecipeError
-from deltakit.merge.source import Source
+from deltakit.merge.sources.source import Source
 from deltakit.merge.tokens import REPORT_NAME, TokenizerChoice, align
 from deltakit.merge.tokens.aligned import Aligned
 from support.vocabularies import CODE, ENGLISH, TABLES, added, bpe, by_label, model, table, vocabulary
@@ -311,7 +311,7 @@ def test_tied_heads_grow_with_the_embedding(tmp_path: Path) -> None:
 def test_a_model_without_a_tokenizer_has_the_bases_if_it_has_its_rows(tmp_path: Path) -> None:
     models = by_label(model(tmp_path / "base", bpe()), model(tmp_path / "math", bpe(), seed=2))
     (tmp_path / "math" / "tokenizer.json").unlink()
-    from deltakit.merge.source import open_source
+    from deltakit.merge.sources.source import open_source
 
     models["math"] = open_source("math", str(tmp_path / "math"))
     made = align(models, choose(), base="base", donor="base")

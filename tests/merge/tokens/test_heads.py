@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from deltakit.merge.source import Source, open_source
+from deltakit.merge.sources.source import Source, open_source
 from deltakit.merge.tokens.heads import settle_heads
 from support.vocabularies import TABLES, bpe, by_label, model, table
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from deltakit.errors import MismatchError
-from deltakit.merge.source import Source, open_source
+from deltakit.merge.sources.source import Source, open_source
 from deltakit.merge.tokens import REPORT_NAME
 from deltakit.merge.write import merge, plan_output
 from support.merging import recipe

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 from deltakit.checkpoint.sidecar import Sidecar
-from deltakit.merge.source import Source
+from deltakit.merge.sources.source import Source
 from deltakit.merge.tokens.assign import Known, assign
 from deltakit.merge.tokens.choice import TokenizerChoice
 from deltakit.merge.tokens.read import Vocabulary

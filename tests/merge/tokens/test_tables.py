@@ -7,7 +7,7 @@ import pytest
 
 from deltakit.checkpoint.sidecar import Sidecar
 from deltakit.errors import MismatchError
-from deltakit.merge.source import Source
+from deltakit.merge.sources.source import Source
 from deltakit.merge.tokens.tables import embedding_of, tables_of, vocabulary_rows
 from support.tensors import memory, tensor
 

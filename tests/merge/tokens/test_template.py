@@ -10,7 +10,7 @@ import pytest
 
 from deltakit.checkpoint.sidecar import Sidecar
 from deltakit.errors import RecipeError, UnsafeError
-from deltakit.merge.source import Source
+from deltakit.merge.sources.source import Source
 from deltakit.merge.tokens import align
 from deltakit.merge.tokens.template import BUILT_IN, choose_template, template_of, with_template
 from support.tensors import memory

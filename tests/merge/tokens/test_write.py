@@ -106,7 +106,7 @@ def test_adding_needs_a_tokenizer_json(tmp_path: Path) -> None:
         tmp_path / "base", bpe(), files={"vocab.json": json.dumps(json.loads(bpe())["model"]["vocab"]).encode()}
     )
     (tmp_path / "base" / "tokenizer.json").unlink()
-    from deltakit.merge.source import open_source
+    from deltakit.merge.sources.source import open_source
 
     with pytest.raises(InputError, match="there is no tokenizer.json") as caught:
         union(open_source("base", base.text), model(tmp_path / "a", added(bpe(), ["[PAD]"])))

@@ -9,11 +9,11 @@ from pathlib import Path
 import yaml
 
 from deltakit import manifest as manifests
-from deltakit.merge.allowances import Allowances
-from deltakit.merge.assemble import Assembly, assemble
 from deltakit.merge.mergekit.resolution import blueprint, tokenizer_of
 from deltakit.merge.mergekit.stage import Stage, read_config
-from deltakit.merge.source import Source, experts_apart, open_source
+from deltakit.merge.plan.assemble import Assembly, assemble
+from deltakit.merge.sources.allowances import Allowances
+from deltakit.merge.sources.source import Source, experts_apart, open_source
 from deltakit.merge.tokens.align import align
 from deltakit.merge.tokens.aligned import Aligned
 from deltakit.merge.tokens.choice import tokenizer_choice

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from deltakit.merge.blueprint import Blueprint
+from deltakit.merge.plan.blueprint import Blueprint
 from deltakit.tensors import TensorSpec
 
 __all__ = ["repairs"]

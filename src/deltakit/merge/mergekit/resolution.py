@@ -7,7 +7,6 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from deltakit.errors import RecipeError
-from deltakit.merge.blueprint import Blueprint, Piece, Read, Use
 from deltakit.merge.mergekit.configuration import configuration
 from deltakit.merge.mergekit.layout import Cut, Input, Names, Row, sliced, whole
 from deltakit.merge.mergekit.module import split_modules
@@ -17,7 +16,8 @@ from deltakit.merge.mergekit.repair import repairs
 from deltakit.merge.mergekit.schema import Config, Entry, Module, Slice
 from deltakit.merge.mergekit.setting import Settings, is_gradient
 from deltakit.merge.mergekit.stage import Stage
-from deltakit.merge.source import Source
+from deltakit.merge.plan.blueprint import Blueprint, Piece, Read, Use
+from deltakit.merge.sources.source import Source
 
 __all__ = ["blueprint", "resolve", "tokenizer_of"]
 

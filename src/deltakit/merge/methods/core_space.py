@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from deltakit.merge import METHODS
+from deltakit.merge.compute.spaces import CoreSpace
 from deltakit.merge.method import Method
 from deltakit.merge.reduce.in_space import InSpace
-from deltakit.merge.spaces import CoreSpace
 from deltakit.recipe.parameters import parse_checked
 
 __all__ = ["core_space"]

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from deltakit.merge.compute.rescale import DropSearched
 from deltakit.merge.method import Method
 from deltakit.merge.reduce.weighted_sum import WeightedSum
-from deltakit.merge.rescale import DropSearched
 
 __all__ = ["darex"]
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from deltakit.checkpoint.pump import Progress, silent
 from deltakit.delta.terms.base import Float32
 from deltakit.errors import RecipeError
-from deltakit.merge.calibration import Calibrator, calibrator_of
+from deltakit.merge.compute.calibration import Calibrator, calibrator_of
 from deltakit.sparsify.flow import Flow, Grain
 
 __all__ = ["Aim", "Importance"]

@@ -11,9 +11,9 @@ from deltakit.delta.decompose import triplets
 from deltakit.delta.terms.base import Float32
 from deltakit.delta.threads import one_thread
 from deltakit.errors import RecipeError
+from deltakit.merge.compute.whole import Whole, pull_whole
 from deltakit.merge.method import Group, Method, Needs
 from deltakit.merge.reduce.per_matrix import is_matrix
-from deltakit.merge.whole import Whole, pull_whole
 from deltakit.sparsify.flow import Flow, through
 
 if TYPE_CHECKING:

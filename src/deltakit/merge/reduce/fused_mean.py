@@ -11,7 +11,7 @@ import numpy as np
 
 from deltakit.delta.terms.base import Float32
 from deltakit.errors import RecipeError
-from deltakit.merge.arithmetic import Arithmetic, fused_multiply_add
+from deltakit.merge.compute.arithmetic import Arithmetic, fused_multiply_add
 from deltakit.merge.method import Group, Needs
 from deltakit.sparsify.flow import Flow, Pull
 

@@ -12,12 +12,12 @@ from deltakit.checkpoint.pump import cores
 from deltakit.delta.terms.base import Float32
 from deltakit.delta.threads import one_thread
 from deltakit.errors import InputError, RecipeError
+from deltakit.merge.compute.spaces import Coordinates, Space
+from deltakit.merge.compute.whole import Once, Whole, pull_whole
 from deltakit.merge.method import Group, Method, Needs
 from deltakit.merge.reduce.elected_mean import ElectedMean
 from deltakit.merge.reduce.per_matrix import PerMatrix, is_matrix
 from deltakit.merge.reduce.weighted_sum import WeightedSum
-from deltakit.merge.spaces import Coordinates, Space
-from deltakit.merge.whole import Once, Whole, pull_whole
 from deltakit.sparsify.flow import Factors, Flow, through
 from deltakit.tensors import TensorSpec
 

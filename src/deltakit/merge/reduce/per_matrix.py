@@ -15,8 +15,8 @@ from deltakit.checkpoint.pump import cores
 from deltakit.delta.terms.base import Float32
 from deltakit.delta.threads import one_thread
 from deltakit.errors import NonFiniteError
+from deltakit.merge.compute.whole import Whole, pull_whole
 from deltakit.merge.method import Group, Needs
-from deltakit.merge.whole import Whole, pull_whole
 from deltakit.sparsify.flow import Flow
 from deltakit.tensors import TensorSpec
 

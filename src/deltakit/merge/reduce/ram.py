@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from deltakit.checkpoint.pump import Progress, pump, silent
 from deltakit.delta.terms.base import Float32
 from deltakit.errors import RecipeError
-from deltakit.merge.arithmetic import FLOAT32, Arithmetic
+from deltakit.merge.compute.arithmetic import FLOAT32, Arithmetic
 from deltakit.merge.method import Group, Needs
 from deltakit.registry import did_you_mean
 from deltakit.sparsify.flow import Flow

@@ -18,9 +18,9 @@ from deltakit.checkpoint.pump import Progress, silent
 from deltakit.delta.terms.base import Float32
 from deltakit.delta.threads import one_thread
 from deltakit.errors import InputError, RecipeError
-from deltakit.merge.calibration import Calibrator, calibrator_of, read_over, whole_rows
+from deltakit.merge.compute.calibration import Calibrator, calibrator_of, read_over, whole_rows
+from deltakit.merge.compute.spool import Spool
 from deltakit.merge.method import Group, Needs
-from deltakit.merge.spool import Spool
 from deltakit.sparsify.flow import Flow
 from deltakit.tensors import TensorSpec
 

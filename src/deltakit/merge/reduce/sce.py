@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from deltakit.delta.terms.base import Float32
 from deltakit.errors import RecipeError
-from deltakit.merge.arithmetic import Arithmetic
+from deltakit.merge.compute.arithmetic import Arithmetic
 from deltakit.merge.method import Group, Needs
 from deltakit.sparsify.cut import Cut, find_cut
 from deltakit.sparsify.flow import Flow

@@ -14,7 +14,7 @@ from typing import ClassVar
 import numpy as np
 
 from deltakit.delta.terms.base import Float32
-from deltakit.merge.arithmetic import Arithmetic
+from deltakit.merge.compute.arithmetic import Arithmetic
 from deltakit.merge.method import Group, Needs
 from deltakit.merge.reduce.gram import Float64, Statistic, Vectors, seen_as, total
 from deltakit.sparsify.flow import Flow, Pull

@@ -8,7 +8,7 @@ from dataclasses import replace
 from deltakit.checkpoint.sidecar import Sidecar
 from deltakit.errors import DeltakitError, InputError, RecipeError
 from deltakit.manifest import pretty_json
-from deltakit.merge.source import Source
+from deltakit.merge.sources.source import Source
 from deltakit.merge.tokens.aligned import Aligned
 from deltakit.merge.tokens.assign import Assignment, Known, assign, check_known
 from deltakit.merge.tokens.choice import FromToken, TokenChoice, TokenizerChoice

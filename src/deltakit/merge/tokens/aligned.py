@@ -9,7 +9,7 @@ from typing import Any
 
 from deltakit.checkpoint.sidecar import Sidecar
 from deltakit.manifest import pretty_json
-from deltakit.merge.source import Source
+from deltakit.merge.sources.source import Source
 from deltakit.merge.tokens.read import is_tokenizer_file
 
 __all__ = ["Aligned"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from deltakit.merge.source import Source, View
+from deltakit.merge.sources.source import Source, View
 from deltakit.merge.tokens.tables import embedding_of, per_token
 from deltakit.tensors import TensorMap
 

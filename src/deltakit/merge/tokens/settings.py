@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from deltakit.merge.source import Source
+from deltakit.merge.sources.source import Source
 from deltakit.merge.tokens.assign import Assignment, Known
 
 __all__ = ["generation_of", "settings_of"]

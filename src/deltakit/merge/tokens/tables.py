@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 from deltakit.delta.layers import layer_of
 from deltakit.errors import MismatchError
-from deltakit.merge.source import Source
+from deltakit.merge.sources.source import Source
 from deltakit.tensors import TensorMap, TensorSpec
 
 __all__ = ["embedding_of", "per_token", "tables_of", "vocabulary_rows"]

@@ -10,7 +10,7 @@ from typing import Any
 
 from deltakit.checkpoint.sidecar import Sidecar
 from deltakit.errors import RecipeError
-from deltakit.merge.source import Source
+from deltakit.merge.sources.source import Source
 from deltakit.merge.tokens.lint import check_template
 from deltakit.registry import did_you_mean
 

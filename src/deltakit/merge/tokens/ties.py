@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from deltakit.delta.open import open_model
 from deltakit.errors import DeltakitError
-from deltakit.merge.source import Source
+from deltakit.merge.sources.source import Source
 from deltakit.merge.tokens.heads import settle_heads
 from deltakit.merge.tokens.tables import embedding_of
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from deltakit.errors import InputError
-from deltakit.merge.source import Source
+from deltakit.merge.sources.source import Source
 from deltakit.merge.tokens.assign import Assignment, Known
 from deltakit.merge.tokens.read import entry_of, is_tokenizer_file
 from deltakit.merge.tokens.template import json_bytes

@@ -1,0 +1,1 @@
+"""What methods compute with: precision, pulls of ranges and of whole tensors, factors, calibration, the lazy result."""

@@ -1,0 +1,1 @@
+"""From what a person asks for to a merge that is ready to be pulled: recipes, blueprints, blocks, forecasts."""
