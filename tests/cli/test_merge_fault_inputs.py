@@ -75,7 +75,7 @@ def test_vocabularies_of_151665_and_152064_or_128256_and_128320(
         (folder / "config.json").write_text('{"model_type": "llama", "num_hidden_layers": 2}')
     if kind == "slices" and rows[1] > rows[0]:  # such configs lie in thousands of model cards, so they run, and say it
         said = merged(way(tmp_path, kind), tmp_path / "made")
-        assert any("399 rows that the base lacks; dropped" in note for note in said["notes"])
+        assert any("399 rows that the base lacks; dropped" in line for line in said["warnings"])
         return
     done = call(*way(tmp_path, kind), "-o", tmp_path / "out", "--dry-run")
     refused(done, 3, "model.embed_tokens.weight", "base", "union", "pad_to_multiple_of")

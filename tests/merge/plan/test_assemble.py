@@ -94,7 +94,7 @@ def test_rows_that_the_base_lacks_are_left_out_and_named(
     piece = Piece("task_arithmetic", (Use(Read("a", "embed.weight")),), Read("base", "embed.weight"))
     plan = made(sources, {"embed.weight": piece})
     assert plan.tensors.specs["embed.weight"].shape == (9, 3)
-    assert plan.notes == ("a: embed.weight has 2 rows that the base lacks; dropped",)
+    assert plan.warnings == ("a: embed.weight has 2 rows that the base lacks; dropped",)
 
 
 def test_the_manifest_names_inputs_and_dialect(sources: dict[str, Source]) -> None:

@@ -9,10 +9,12 @@ from pathlib import Path
 import yaml
 
 from deltakit import manifest as manifests
+from deltakit.errors import InputError, RecipeError
 from deltakit.merge.mergekit.resolution import blueprint, tokenizer_of
-from deltakit.merge.mergekit.stage import Stage, read_config
+from deltakit.merge.mergekit.stage import Stage, read_config, tokenizer_models
 from deltakit.merge.plan.assemble import Assembly, assemble
 from deltakit.merge.sources.allowances import Allowances
+from deltakit.merge.sources.presence import check_present
 from deltakit.merge.sources.source import Source, experts_apart, open_source
 from deltakit.merge.tokens.align import align
 from deltakit.merge.tokens.aligned import Aligned
@@ -30,6 +32,7 @@ def plan_config(
     a later one reads it range by range. Raises RecipeError, InputError and MismatchError."""
     made: dict[str, Assembly] = {}
     stages = read_config(path)
+    check_present(config_models(path))
     for stage in stages:
         aligned = _aligned(stage, {label: _source(label, stage, made) for label in stage.references})
         aligned = replace(aligned, sources=experts_apart(aligned.sources))
@@ -57,7 +60,15 @@ def _aligned(stage: Stage, sources: Mapping[str, Source]) -> Aligned:
 def _source(label: str, stage: Stage, made: Mapping[str, Assembly]) -> Source:
     """An opened model, or the result of an earlier stage under its name."""
     if label not in stage.after:
-        return open_source(label, stage.references[label].text)
+        try:
+            return open_source(label, stage.references[label].text)
+        except InputError as wrong:
+            if label not in [r.label for r in tokenizer_models(stage.config)]:
+                raise
+            raise RecipeError(
+                f"the tokenizer's source {label!r} is neither union nor base nor a model: {wrong.message}",
+                remedy="choose union, base, or a model of the merge",
+            ) from None
     assembly = made[label]
     known = manifests.digest(assembly.manifest())
     return Source(label, label, assembly.tensors, assembly.sidecar, known, assembly.checkpoints)

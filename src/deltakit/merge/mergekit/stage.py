@@ -17,7 +17,7 @@ from deltakit.recipe.document import Document
 from deltakit.recipe.explain import explain
 from deltakit.recipe.load import read_text, refuse
 
-__all__ = ["Stage", "parse_config", "read_config"]
+__all__ = ["Stage", "parse_config", "read_config", "tokenizer_models"]
 
 
 @dataclass(frozen=True)
@@ -109,7 +109,7 @@ def _references(config: Config) -> Iterator[Reference]:
         yield from (entry.model for entry in part.models or ())
         for piece in part.slices or ():
             yield from _of_slice(piece)
-    yield from _of_tokenizer(config)
+    yield from tokenizer_models(config)
 
 
 def _of_slice(piece: Slice) -> Iterator[Reference]:
@@ -118,7 +118,8 @@ def _of_slice(piece: Slice) -> Iterator[Reference]:
     yield from (s.model for s in piece.sources)
 
 
-def _of_tokenizer(config: Config) -> Iterator[Reference]:
+def tokenizer_models(config: Config) -> Iterator[Reference]:
+    """The models that the choice of a tokenizer names."""
     sources = [config.tokenizer_source]
     if config.tokenizer:
         sources += [config.tokenizer.source, *(t.source for t in (config.tokenizer.tokens or {}).values())]

@@ -19,7 +19,7 @@ from deltakit.merge.compute.arithmetic import Arithmetic
 from deltakit.merge.compute.merged import Merged, merge_deltas
 from deltakit.merge.plan.about import about, licences_in
 from deltakit.merge.plan.block import Block, blocks_of
-from deltakit.merge.plan.blueprint import Blueprint
+from deltakit.merge.plan.blueprint import Blueprint, Use
 from deltakit.merge.plan.load import Load
 from deltakit.merge.plan.plan import with_dtype
 from deltakit.merge.plan.planned import Planned
@@ -112,7 +112,8 @@ class Assembly(Planned):
 
     @property
     def warnings(self) -> tuple[str, ...]:
-        return (*self.kin.warnings, *conflicts(licences_in(self.inputs_said)))
+        left_out = (n for m in self.made for n in m.notes)
+        return (*dict.fromkeys(left_out), *self.kin.warnings, *conflicts(licences_in(self.inputs_said)))
 
     @property
     def allow_nonfinite(self) -> bool:
@@ -121,8 +122,7 @@ class Assembly(Planned):
     @property
     def notes(self) -> tuple[str, ...]:
         read = (c.said for c in self.checkpoints if isinstance(c, Dequantised))
-        made = (n for m in self.made for n in m.notes)
-        return tuple(dict.fromkeys((*self.blueprint.notes, *self.said, *read, *made)))
+        return tuple(dict.fromkeys((*self.blueprint.notes, *self.said, *read)))
 
     @property
     def checkpoints(self) -> tuple[Checkpoint, ...]:
@@ -193,8 +193,21 @@ class Assembly(Planned):
         piece = self.blueprint.pieces[self.packed.apart(name) if self.packed else name]
         if not spec.is_float:
             return "copied (must be equal in all)"
-        read = [f"{u.read.model}" + (f":{u.read.name}" if u.read.name != name else "") for u in piece.uses]
-        return f"{piece.method} of {', '.join(read)}"
+        given = {**piece.parameters, **({"lambda": piece.scale} if piece.scale != 1.0 else {})}
+        how = (
+            f"({', '.join(f'{k}={v:g}' if isinstance(v, float) else f'{k}={v}' for k, v in given.items())})"
+            if given
+            else ""
+        )
+        over = f" over {piece.base.model}" if piece.base else ""
+        return f"{piece.method}{how} of {', '.join(_part(u, name) for u in piece.uses)}{over}"
+
+
+def _part(use: Use, name: str) -> str:
+    """A model's part in a tensor: its weight and parameters, and the tensor where it has another name there."""
+    own = {**({"weight": use.weight} if use.weight != 1.0 else {}), **use.parameters}
+    said = ", ".join(f"{k} {v:g}" if isinstance(v, float) else f"{k} {v}" for k, v in own.items())
+    return use.read.model + (f":{use.read.name}" if use.read.name != name else "") + (f" ({said})" if said else "")
 
 
 def assemble(

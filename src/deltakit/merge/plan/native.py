@@ -18,6 +18,7 @@ from deltakit.merge.plan.planned import Planned
 from deltakit.merge.plan.recipe import MergeRecipe, ModelItem, methods_of, parameters_of
 from deltakit.merge.plan.series import expanded
 from deltakit.merge.sources.allowances import Allowances
+from deltakit.merge.sources.presence import check_present
 from deltakit.merge.sources.source import Source, open_source
 from deltakit.merge.tokens.align import align
 from deltakit.merge.tokens.choice import tokenizer_choice
@@ -38,6 +39,7 @@ def needs_blueprint(recipe: MergeRecipe) -> bool:
 def plan_recipe(recipe: MergeRecipe) -> Planned:
     """The plan of a recipe, whatever it asks for."""
     recipe = expanded(recipe)
+    check_present([*([recipe.base] if recipe.base else []), *(item.model for item in recipe.models)])
     return plan_native(recipe) if needs_blueprint(recipe) or _mixed_ties(recipe) else plan_merge(recipe)
 
 

@@ -26,6 +26,9 @@ def parse_model(text: str) -> dict[str, Any]:
     weighted = _WEIGHTED.fullmatch(text)
     if weighted and not Path(text).exists():
         text, item["weight"] = weighted[1], float(weighted[2])
+    head, colon, weight = text.rpartition(":")
+    if colon and not Path(text).exists() and Path(head).exists():
+        raise RecipeError(f"{text}: the weight {weight!r} is no number", remedy=f"write {head}:0.5")
     return {**item, "model": text}
 
 
