@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -28,8 +29,9 @@ def _absent(text: str) -> Iterator[str]:
     first, operands = parse_expression(text)
     for name in (first, *(o.name for o in operands)):
         try:
+            os.fsencode(name)
             known = Path(name).exists() or hub_id(name) is not None
-        except OSError:  # a name too long for the file system, which opening refuses in its own words
+        except (OSError, ValueError):  # a name that the file system cannot have: opening refuses it in its own words
             known = True
         if not known:
             yield name
