@@ -30,6 +30,7 @@ __all__ = [
     "dtype_code",
     "from_float32",
     "numpy_bits",
+    "prefetch",
     "read",
     "rename",
     "row_blocks",
@@ -113,6 +114,13 @@ class TensorMap(Protocol):
     def buffer(self, name: str, lo: int = 0, hi: int | None = None) -> memoryview:
         """Raw little-endian bytes of rows lo..hi (a scalar counts as one row), row-major."""
         ...
+
+
+def prefetch(source: TensorMap, name: str) -> None:
+    """Ask a map to read a tensor ahead, where it can; a hint only."""
+    ahead = getattr(source, "prefetch", None)
+    if ahead is not None:
+        ahead(name)
 
 
 @dataclass(frozen=True)

@@ -10,8 +10,7 @@ what is left, and the bytes on nothing but the plan. A run that was killed goes 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
-from pathlib import Path
+from dataclasses import asdict, replace
 from typing import Any
 
 from deltakit import manifest as manifests
@@ -25,14 +24,6 @@ from deltakit.checkpoint.write import Written, finish, finished, pull
 from deltakit.errors import MismatchError
 
 __all__ = ["write_together"]
-
-
-@dataclass(frozen=True)
-class _Desk:
-    """Where a process that does not lead writes and takes notes."""
-
-    folder: Path
-    journal: Journal
 
 
 def write_together(

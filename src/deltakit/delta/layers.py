@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-__all__ = ["depth_of", "depths_of", "layer_of", "stack_of"]
+__all__ = ["depths_of", "layer_of", "stack_of"]
 
 # The first number behind a word for a row of layers: llama layers.3, GPT-2 h.3, BERT encoder.layer.3, T5 block.3 (the
 # layer.1 within it counts its halves), MPT blocks.3, CLIP resblocks.3, ALBERT albert_layer_groups.0. Numbers behind
@@ -35,8 +35,3 @@ def depths_of(names: Iterable[str]) -> dict[str, int]:
             stack = name[: found.start(1) - 1]
             depths[stack] = max(depths.get(stack, 0), int(found[1]) + 1)
     return dict(sorted(depths.items()))
-
-
-def depth_of(names: Iterable[str]) -> int:
-    """The layers of the deepest stack; 0 where no name holds a layer's number."""
-    return max(depths_of(names).values(), default=0)

@@ -38,7 +38,7 @@ from deltakit.sparsify.drop import Dropped
 from deltakit.sparsify.flow import Pull
 from deltakit.sparsify.pulled import Pulled
 from deltakit.sparsify.trim import Trimmed
-from deltakit.tensors import Mapped, TensorMap, TensorSpec, cast
+from deltakit.tensors import Mapped, TensorMap, TensorSpec, cast, prefetch
 
 __all__ = ["ELECT", "SUM", "Fused", "Kernel", "kernel_of"]
 
@@ -172,9 +172,7 @@ class Fused:
         kernel = self._kernels.get(name)
         sources = kernel.program.sources if kernel else (Source(self.applied, name),)
         for source in sources:
-            ahead = getattr(source.tensors, "prefetch", None)
-            if ahead is not None:
-                ahead(source.name)
+            prefetch(source.tensors, source.name)
 
     def buffer(self, name: str, lo: int = 0, hi: int | None = None) -> memoryview:
         """Rows lo..hi, by a kernel where one fits."""

@@ -14,17 +14,7 @@ from deltakit.merge.mergekit.role import NO_EFFECT, ROLES, Role
 from deltakit.merge.mergekit.setting import Settings, value_at
 from deltakit.registry import did_you_mean
 
-__all__ = ["Chosen", "Parameters"]
-
-
-@dataclass(frozen=True)
-class Chosen:
-    """What holds for one tensor: the method's parameters as a whole and lambda, and each model's weight and own."""
-
-    whole: Mapping[str, Any]
-    scale: float
-    weights: tuple[float, ...]
-    own: tuple[Mapping[str, Any], ...]
+__all__ = ["Parameters"]
 
 
 @dataclass(frozen=True)

@@ -28,7 +28,7 @@ from deltakit.merge.sources.kin import Kin, check_kin
 from deltakit.merge.sources.source import Source
 from deltakit.merge.sources.vocabulary import plan_layout
 from deltakit.merge.tokens.aligned import Aligned
-from deltakit.tensors import TensorMap, TensorSpec, cast, same
+from deltakit.tensors import TensorMap, TensorSpec, cast, prefetch, same
 
 __all__ = ["Assembly", "assemble"]
 
@@ -55,9 +55,7 @@ class Joined:
 
     def prefetch(self, name: str) -> None:
         """Pass the hint on."""
-        ahead = getattr(self.parts[name], "prefetch", None)
-        if ahead is not None:
-            ahead(name)
+        prefetch(self.parts[name], name)
 
     def buffer(self, name: str, lo: int = 0, hi: int | None = None) -> memoryview:
         """Rows of the map that has the tensor."""

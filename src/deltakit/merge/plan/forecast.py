@@ -14,7 +14,7 @@ from deltakit.merge.plan.load import Load
 __all__ = ["Forecast", "available", "forecast", "memory_of", "require_memory"]
 
 _RATE = 1e9  # bytes per second of reading and writing that the time is said for
-_FIXED = 220 << 20  # the interpreter with its libraries and compiled kernels; measured
+_FIXED = 220 << 20  # the interpreter, libraries and kernels: twice the 95 to 105 MB of bench/results/merge_speed.md
 _RANGE = 8 << 20  # bytes of float32 in one range of one model
 _SPARE = 4  # ranges or matrices beside those of the models: base, sum, result, what is being written
 

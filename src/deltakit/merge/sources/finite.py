@@ -10,7 +10,7 @@ from deltakit.checkpoint.nonfinite import count_nonfinite
 from deltakit.checkpoint.open import Checkpoint
 from deltakit.errors import NonFiniteError
 from deltakit.merge.sources.inputs import Inputs
-from deltakit.tensors import TensorMap, TensorSpec, as_bytes, row_blocks
+from deltakit.tensors import TensorMap, TensorSpec, as_bytes, prefetch, row_blocks
 
 __all__ = ["Watched", "counted", "nonfinite"]
 
@@ -57,9 +57,7 @@ class Watched:
 
     def prefetch(self, name: str) -> None:
         """Pass the hint on."""
-        ahead = getattr(self.source, "prefetch", None)
-        if ahead is not None:
-            ahead(name)
+        prefetch(self.source, name)
 
     def buffer(self, name: str, lo: int = 0, hi: int | None = None) -> memoryview:
         """Rows lo..hi, if what they are made of is finite."""

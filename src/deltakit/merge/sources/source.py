@@ -11,7 +11,7 @@ from deltakit.checkpoint.open import Checkpoint
 from deltakit.checkpoint.sidecar import Sidecar
 from deltakit.delta.experts import Apart, layout_of, packs
 from deltakit.delta.open import Model, open_model
-from deltakit.tensors import TensorMap, TensorSpec
+from deltakit.tensors import TensorMap, TensorSpec, prefetch
 
 __all__ = ["Source", "View", "experts_apart", "open_source"]
 
@@ -36,9 +36,7 @@ class View:
 
     def prefetch(self, name: str) -> None:
         """Pass the hint on."""
-        ahead = getattr(self.source, "prefetch", None)
-        if ahead is not None:
-            ahead(self.names[name])
+        prefetch(self.source, self.names[name])
 
     def buffer(self, name: str, lo: int = 0, hi: int | None = None) -> memoryview:
         """The bytes of the tensor behind the name."""

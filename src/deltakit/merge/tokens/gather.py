@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deltakit.merge.tokens.assign import AVERAGE, MEAN, ZERO, Assignment, Rows
-from deltakit.tensors import TensorMap, TensorSpec, as_bytes, cast_bytes, from_float32, row_blocks, to_float32
+from deltakit.tensors import TensorMap, TensorSpec, as_bytes, cast_bytes, from_float32, prefetch, row_blocks, to_float32
 
 __all__ = ["Gathered"]
 
@@ -59,9 +59,7 @@ class Gathered:
 
     def prefetch(self, name: str) -> None:
         """Pass the hint on."""
-        ahead = getattr(self.source, "prefetch", None)
-        if ahead is not None:
-            ahead(name)
+        prefetch(self.source, name)
 
     def buffer(self, name: str, lo: int = 0, hi: int | None = None) -> memoryview:
         """Rows lo..hi; without a copy where they lie in the model one behind the other."""
