@@ -19,12 +19,12 @@ from typing import Any
 import numpy as np
 import torch
 
-from deltakit.compress.bands import fill, spread
 from deltakit.compress.codec import Context, parse_codec
-from deltakit.compress.grids import quantise
-from deltakit.compress.refit import carried, code_columns, fit_scales, refit, unit
-from deltakit.delta.decompose import svd
-from deltakit.delta.factor import midrise
+from deltakit.compress.fit.bands import fill, spread
+from deltakit.compress.fit.grids import quantise
+from deltakit.compress.fit.refit import carried, code_columns, fit_scales, refit, unit
+from deltakit.delta.coding.factor import midrise
+from deltakit.delta.measure.decompose import svd
 from deltakit.delta.site import Site
 from deltakit.delta.terms.lowrank import payload_bytes
 from deltakit.tensors import TensorSpec

@@ -168,7 +168,7 @@ def test_a_full_disk_ends_with_5_and_the_old_output_stays(world):
 
 SLOW = """
 import sys, time
-import deltakit.compress.sign as s
+import deltakit.compress.codecs.sign as s
 from deltakit_cli.main import main
 real = s.SignCodec.encode
 def encode(self, rows, ctx):

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from deltakit.checkpoint import open_checkpoint
 from deltakit.delta.adapter import is_adapter, open_adapter
-from deltakit.delta.container import is_delta, open_archive
+from deltakit.delta.file.container import is_delta, open_archive
 from deltakit.delta.open import parse_expression
 
 __all__ = ["stored_bytes"]

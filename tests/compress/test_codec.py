@@ -50,23 +50,29 @@ def made(text, shape, kind="noise", ratio=8):
     return codec, spec, rows, budget, codec.encode(rows, Context(Site("w"), spec, budget))
 
 
+def summed(terms, spec):
+    """The matrix that the terms stand for; no terms are zero."""
+    return sum((term.rows(0, spec.rows) for term in terms), np.zeros((spec.rows, spec.row_size), np.float32))
+
+
 @pytest.mark.parametrize("kind", ["noise", "zero", "flat", "sparse", "tiny", "spike"])
 @pytest.mark.parametrize("shape", SHAPES)
 @pytest.mark.parametrize("text", TEXTS)
 def test_contract(text, shape, kind):
-    codec, spec, rows, budget, term = made(text, shape, kind)
-    fields, payload = term.save()
-    assert term.spec == spec
-    assert len(payload) == term.nbytes
-    assert json.loads(json.dumps(fields)) == fields
+    codec, spec, rows, budget, terms = made(text, shape, kind)
+    for term in terms:
+        fields, payload = term.save()
+        assert term.spec == spec
+        assert len(payload) == term.nbytes
+        assert json.loads(json.dumps(fields)) == fields
+        loaded = TERMS.factory(term.kind).load(fields, memoryview(payload), spec)
+        assert np.array_equal(loaded.rows(0, spec.rows), term.rows(0, spec.rows))
     if "keep" not in text and not (codec.name == "sign" and kind == "sparse"):
-        assert term.nbytes <= codec.nbytes(spec, budget)
+        assert sum(term.nbytes for term in terms) <= codec.nbytes(spec, budget)
         assert budget is None or codec.nbytes(spec, budget) <= budget
-    whole = term.rows(0, spec.rows)
+    whole = summed(terms, spec)
     assert whole.shape == (spec.rows, spec.row_size)
     assert np.isfinite(whole).all()
-    loaded = TERMS.factory(term.kind).load(fields, memoryview(payload), spec)
-    assert np.array_equal(loaded.rows(0, spec.rows), whole)
     if kind == "zero":
         assert not whole.any()
     got, want = whole.astype(np.float64).reshape(rows.shape), rows.astype(np.float64)
@@ -75,15 +81,17 @@ def test_contract(text, shape, kind):
 
 @pytest.mark.parametrize("text", TEXTS)
 def test_matmul_is_the_materialised_matrix(text):
-    *_, term = made(text, (130, 40))
+    *_, terms = made(text, (130, 40))
     identity = np.eye(40, dtype=np.float32)
-    assert np.allclose(term.matmul(identity), term.rows(0, 130).T, atol=1e-6)
-    assert np.allclose(term.gather([129, 0]), term.rows(0, 130)[[129, 0]], atol=1e-6)
+    for term in terms:
+        assert np.allclose(term.matmul(identity), term.rows(0, 130).T, atol=1e-6)
+        assert np.allclose(term.gather([129, 0]), term.rows(0, 130)[[129, 0]], atol=1e-6)
 
 
 @pytest.mark.parametrize("text", TEXTS)
 def test_the_same_numbers_give_the_same_bytes(text):
-    assert made(text, (63, 63))[-1].save() == made(text, (63, 63))[-1].save()
+    first, second = ([term.save() for term in made(text, (63, 63))[-1]] for _ in range(2))
+    assert first == second
 
 
 @pytest.mark.parametrize("text", TEXTS)

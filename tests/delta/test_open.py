@@ -10,9 +10,9 @@ from deltakit.delta import open as opener
 from deltakit.delta.applied import Applied
 from deltakit.delta.difference import difference
 from deltakit.delta.expression import Lineage, add, scale
-from deltakit.delta.extract import extract
+from deltakit.delta.file.extract import extract
+from deltakit.delta.file.write import write_sum
 from deltakit.delta.open import Model, Operand, open_as_delta, open_model, parse_expression
-from deltakit.delta.write import write_sum
 from deltakit.errors import MismatchError, RecipeError
 from support.models import tiny_tuned
 from support.tensors import whole

@@ -105,7 +105,7 @@ def test_other_weights_under_the_same_name_are_measured_anew(tmp_path: Path, mon
 
 
 def test_a_delta_file_over_its_base_is_the_tuned_model(models: dict[str, str], tmp_path: Path) -> None:
-    from deltakit.delta.extract import extract
+    from deltakit.delta.file.extract import extract
 
     extract(models["base"], models["tuned"], tmp_path / "x.delta")
     asked = [f"{models['base']} + {tmp_path}/x.delta", models["tuned"]]

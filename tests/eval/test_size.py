@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from deltakit.delta.extract import extract
+from deltakit.delta.file.extract import extract
 from deltakit_eval.size import stored_bytes
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from deltakit.checkpoint.open import open_checkpoint
 from deltakit.delta.experts import Together, layout_of
-from deltakit.delta.extract import extract
+from deltakit.delta.file.extract import extract
 from deltakit.errors import MismatchError
 from deltakit.merge.mergekit.planning import plan_config
 from deltakit.merge.write import merge

@@ -5,9 +5,9 @@ from dataclasses import replace
 import numpy as np
 
 from deltakit import rng
-from deltakit.delta.container import solid
 from deltakit.delta.difference import difference
 from deltakit.delta.expression import Part
+from deltakit.delta.file.container import solid
 from deltakit.sparsify.drop import Drop
 from deltakit.sparsify.flow import flow_of, through
 from deltakit.sparsify.sparse_delta import sparsify

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from deltakit.delta.container import solid
+from deltakit.delta.file.container import solid
 from deltakit.delta.terms.sparse import Sparse
 from deltakit.errors import DeltakitError
 from deltakit.sparsify.pulled import Pulled

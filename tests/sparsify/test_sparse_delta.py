@@ -5,8 +5,8 @@ import pytest
 
 from deltakit import rng
 from deltakit.delta.applied import Applied
-from deltakit.delta.container import solid
 from deltakit.delta.difference import difference
+from deltakit.delta.file.container import solid
 from deltakit.delta.terms.sparse import Sparse
 from deltakit.errors import InputError, NoEffectError, RecipeError
 from deltakit.sparsify.drop import Drop

@@ -28,7 +28,7 @@ def command(
 
     DELTA is a delta file, a compressed archive or a PEFT LoRA folder. It applies only to the base it was taken from.
     """
-    from deltakit.delta.restore import plan_restore, restore
+    from deltakit.delta.file.restore import plan_restore, restore
 
     if dry_run:
         emit(plan_restore(base, delta, output, overwrite=overwrite), _plan, fmt)

@@ -13,7 +13,7 @@ from deltakit_cli.output import console, emit, table
 from deltakit_cli.progress import progress
 
 if TYPE_CHECKING:
-    from deltakit.compress.archive import Compressed
+    from deltakit.compress.run.archive import Compressed
 
 
 @click.command(
@@ -49,7 +49,7 @@ def command(
     The archive is a delta file: `deltakit apply BASE ARCHIVE -o MODEL` restores a model, and "BASE + ARCHIVE" names one
     wherever a model is named. With --bytes a dry run reads weights too: it must know which tensors changed.
     """
-    from deltakit.compress.files import compress_files, plan_files
+    from deltakit.compress.run.files import compress_files, plan_files
 
     nbytes = None if size is None else _bytes(size)
     if dry_run:

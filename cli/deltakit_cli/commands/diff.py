@@ -38,10 +38,10 @@ def command(
     With --against BASE, also the cosines of the task vectors of all models named, and how often their signs agree.
     """
     from deltakit.delta.difference import difference
+    from deltakit.delta.measure.spectra import spectra
+    from deltakit.delta.measure.statistics import apart, delta_statistics, summary
+    from deltakit.delta.measure.vectors import task_vectors, vectors_as_dict
     from deltakit.delta.open import open_model
-    from deltakit.delta.spectra import spectra
-    from deltakit.delta.statistics import apart, delta_statistics, summary
-    from deltakit.delta.vectors import task_vectors, vectors_as_dict
     from deltakit.errors import RecipeError
 
     if more and not against:

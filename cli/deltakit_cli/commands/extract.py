@@ -31,7 +31,7 @@ def command(base: str, tuned: str, output: Path, name: str, dry_run: bool, overw
     BASE and TUNED are folders, safetensors files or hub ids; TUNED may be a PEFT LoRA folder. BASE and the delta give
     back the tuned model bit for bit. Rows that the base lacks (added vocabulary) are kept as they are.
     """
-    from deltakit.delta.extract import extract, plan_extract
+    from deltakit.delta.file.extract import extract, plan_extract
 
     if dry_run:
         emit(plan_extract(base, tuned, output, name=name, overwrite=overwrite), _plan, fmt)

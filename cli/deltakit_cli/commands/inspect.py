@@ -17,7 +17,7 @@ from deltakit_cli.output import console, emit, table
 @format_option
 def command(path: str, tensors: bool, fmt: str) -> None:
     """Show what PATH holds: a checkpoint, a delta file or a PEFT adapter. Reads headers, not weights."""
-    from deltakit.delta.inspection import inspect_path
+    from deltakit.delta.file.inspection import inspect_path
 
     emit({**inspect_path(path), "list": tensors}, _show, fmt)
 

@@ -23,8 +23,8 @@ def command(path: str, fmt: str) -> None:
     format is checked, and the output says so.
     """
     from deltakit.checkpoint.verify import verify_checkpoint
-    from deltakit.delta.container import is_delta
-    from deltakit.delta.verify import verify_delta
+    from deltakit.delta.file.container import is_delta
+    from deltakit.delta.file.verify import verify_delta
 
     if is_delta(Path(path)):
         delta = verify_delta(path, progress=progress(fmt))

@@ -19,7 +19,7 @@ from torch.overrides import TorchFunctionMode
 from deltakit.calibrate.batches import Batches
 from deltakit.calibrate.moments import Moments, Recorder, Unshared
 from deltakit.calibrate.stages import Stage, cut, layers_of
-from deltakit.delta.threads import one_thread
+from deltakit.delta.measure.threads import one_thread
 from deltakit.errors import InputError, RecipeError
 from deltakit.runtime.hollow import hollow_model, hollow_out, weights_of
 from deltakit.tensors import TensorMap, TensorSpec, to_float32

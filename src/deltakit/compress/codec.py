@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, ClassVar, Protocol
 
+from deltakit.compress.hessian import Hessian
 from deltakit.delta.site import Site
 from deltakit.delta.terms.base import Float32, Term
 from deltakit.recipe.parameters import parse_checked
@@ -16,9 +17,9 @@ __all__ = ["CODECS", "Codec", "Context", "parse_codec"]
 CODECS = Registry(
     "codec",
     {
-        "lowrank": "deltakit.compress.lowrank:Lowrank",
-        "sign": "deltakit.compress.sign:SignCodec",
-        "svd_mixed": "deltakit.compress.svd_mixed:SvdMixed",
+        "lowrank": "deltakit.compress.codecs.lowrank:Lowrank",
+        "sign": "deltakit.compress.codecs.sign:SignCodec",
+        "svd_mixed": "deltakit.compress.codecs.svd_mixed:SvdMixed",
     },
     group="deltakit.codecs",
 )
@@ -27,13 +28,14 @@ CODECS = Registry(
 @dataclass(frozen=True)
 class Context:
     """All that a codec may know besides the numbers: where they live, the spec of the term to make, the payload bytes
-    it may take (None: what its own parameters say), the base's rows and the inputs' Hessian where they are known."""
+    it may take (None: what its own parameters say), the inputs' Hessian where it is known (None: all inputs count
+    alike), and the device that linear algebra may run on."""
 
     site: Site
     spec: TensorSpec
     budget: int | None = None
-    base: Float32 | None = None
-    hessian: Float32 | None = None
+    hessian: Hessian | None = None
+    device: str = "cpu"
 
 
 class Codec(Protocol):
@@ -55,8 +57,10 @@ class Codec(Protocol):
         counts as `least`."""
         ...
 
-    def encode(self, rows: Float32, ctx: Context) -> Term:
-        """The term for the matrix `rows` (rows, columns), finite; at most nbytes(ctx.spec, ctx.budget)."""
+    def encode(self, rows: Float32, ctx: Context) -> tuple[Term, ...]:
+        """The terms whose sum stands for the matrix `rows` (rows, columns), finite; together at most
+        nbytes(ctx.spec, ctx.budget). A codec may also have `offers(study) -> Iterator[Offer]`: then `auto` may choose
+        it."""
         ...
 
 

@@ -15,9 +15,9 @@ from deltakit.checkpoint.open import Checkpoint, open_checkpoint
 from deltakit.checkpoint.sidecar import Sidecar
 from deltakit.delta.adapter import adapter_delta, is_adapter, open_adapter
 from deltakit.delta.applied import Applied
-from deltakit.delta.container import is_delta, open_archive, open_delta
 from deltakit.delta.difference import difference
 from deltakit.delta.expression import Delta, add, check_base, scale
+from deltakit.delta.file.container import is_delta, open_archive, open_delta
 from deltakit.errors import InputError, MismatchError, RecipeError
 from deltakit.tensors import TensorMap
 

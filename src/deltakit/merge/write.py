@@ -19,8 +19,8 @@ from deltakit.checkpoint.together import write_together
 from deltakit.checkpoint.write import plan_checkpoint, plan_job, write_job
 from deltakit.delta.difference import difference
 from deltakit.delta.expression import Delta, Lineage
+from deltakit.delta.file.write import plan_delta, write_delta, write_sum
 from deltakit.delta.open import Model, local_paths, parse_expression
-from deltakit.delta.write import plan_delta, write_delta, write_sum
 from deltakit.errors import NoEffectError, RecipeError
 from deltakit.merge.compute.lora import Wanted, adapters_among, lora_job
 from deltakit.merge.compute.merged import Merged

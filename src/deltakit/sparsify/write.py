@@ -11,8 +11,8 @@ from deltakit.checkpoint.open import open_checkpoint
 from deltakit.checkpoint.pump import Progress, silent
 from deltakit.checkpoint.staging import check_apart
 from deltakit.delta.expression import Delta
+from deltakit.delta.file.write import WrittenDelta, plan_delta, write_delta
 from deltakit.delta.open import local_paths, open_as_delta
-from deltakit.delta.write import WrittenDelta, plan_delta, write_delta
 from deltakit.errors import NoEffectError
 from deltakit.sparsify.pipeline import parse_pipeline
 from deltakit.sparsify.sparse_delta import prepare, sparsify

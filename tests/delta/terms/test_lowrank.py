@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from deltakit.delta.factor import Code, Factor, midrise
+from deltakit.delta.coding.factor import Code, Factor, midrise
 from deltakit.delta.terms.base import Term
 from deltakit.delta.terms.lowrank import LowRank, matrix_shape, payload_bytes
 from deltakit.errors import CheckpointError, RecipeError

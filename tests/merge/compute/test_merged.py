@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from deltakit.checkpoint.open import open_checkpoint
-from deltakit.delta.container import solid
-from deltakit.delta.extract import extract
+from deltakit.delta.file.container import solid
+from deltakit.delta.file.extract import extract
 from deltakit.delta.open import open_model
 from deltakit.errors import MismatchError
 from deltakit.merge.compute.merged import changes

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from deltakit.delta.threads import one_thread
+from deltakit.delta.measure.threads import one_thread
 from deltakit.merge.compute.spaces import CoreSpace, Knots, Space
 
 SPACES = [Knots(), CoreSpace()]

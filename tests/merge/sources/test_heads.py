@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from deltakit.delta.extract import extract
+from deltakit.delta.file.extract import extract
 from deltakit.errors import MismatchError, RecipeError
 from deltakit.merge.sources.heads import body_of
 from deltakit.merge.write import merge

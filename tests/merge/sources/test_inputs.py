@@ -7,7 +7,7 @@ import pytest
 
 from deltakit.checkpoint.fingerprint import fingerprint
 from deltakit.checkpoint.open import open_checkpoint
-from deltakit.delta.extract import extract
+from deltakit.delta.file.extract import extract
 from deltakit.errors import CheckpointError, InputError, MismatchError, RecipeError
 from deltakit.merge.sources.inputs import open_inputs
 from support.merging import draw, family, plan, recipe, store, tune

@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 
-from deltakit.delta.planes import Unsigned, encode
+from deltakit.delta.coding.planes import Unsigned, encode
 from deltakit.delta.terms.base import Float32
 from deltakit.delta.terms.packed import Packed
 from deltakit.tensors import TensorSpec, from_float32, numpy_bits, to_float32

@@ -10,7 +10,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from deltakit.delta.planes import Unsigned, encode, unzigzag, zigzag
+from deltakit.delta.coding.planes import Unsigned, encode, unzigzag, zigzag
 from deltakit.delta.terms.base import Float32, base_floats
 from deltakit.delta.terms.packed import Packed
 from deltakit.errors import MismatchError

@@ -14,7 +14,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from deltakit.delta.factor import Code, Factor, factor_size, is_code
+from deltakit.delta.coding.factor import Code, Factor, factor_size, is_code
 from deltakit.delta.terms.base import Float32, Term
 from deltakit.errors import CheckpointError
 from deltakit.tensors import FLOAT_DTYPES, ITEMSIZE, TensorSpec, from_float32, to_float32

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Self
 
-from deltakit.delta.planes import Planes
+from deltakit.delta.coding.planes import Planes
 from deltakit.delta.terms.base import Term
 from deltakit.tensors import TensorSpec
 

@@ -7,7 +7,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from deltakit.delta.planes import Unsigned, encode
+from deltakit.delta.coding.planes import Unsigned, encode
 from deltakit.delta.terms.base import Float32
 from deltakit.delta.terms.packed import Packed
 from deltakit.tensors import TensorMap, as_bytes, numpy_bits, to_float32

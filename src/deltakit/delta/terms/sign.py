@@ -14,8 +14,8 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from deltakit.delta.packing import pack, packed_size, unpack
-from deltakit.delta.planes import deflate, inflate
+from deltakit.delta.coding.packing import pack, packed_size, unpack
+from deltakit.delta.coding.planes import deflate, inflate
 from deltakit.delta.terms.base import Float32, Term
 from deltakit.delta.terms.lowrank import matrix_shape
 from deltakit.errors import CheckpointError

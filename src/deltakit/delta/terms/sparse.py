@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deltakit import rng
-from deltakit.delta.planes import CHUNK, Planes, deflate, encode, inflate
+from deltakit.delta.coding.planes import CHUNK, Planes, deflate, encode, inflate
 from deltakit.delta.terms.base import Float32, Term
 from deltakit.errors import CheckpointError
 from deltakit.tensors import TensorSpec

@@ -22,12 +22,12 @@ from deltakit.checkpoint.pump import cores
 from deltakit.checkpoint.sidecar import Sidecar
 from deltakit.delta.adapter import Adapter, is_adapter, open_adapter
 from deltakit.delta.applied import Applied
-from deltakit.delta.decompose import product, svd
 from deltakit.delta.expression import Delta, Entry
+from deltakit.delta.measure.decompose import product, svd
+from deltakit.delta.measure.threads import one_thread
 from deltakit.delta.names import meet
 from deltakit.delta.terms.base import Float32
 from deltakit.delta.terms.lowrank import LowRank
-from deltakit.delta.threads import one_thread
 from deltakit.errors import MismatchError
 from deltakit.merge.compute.whole import Whole
 from deltakit.tensors import Mapped, TensorMap, TensorSpec, as_bytes, from_float32

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, ClassVar, Protocol
 
 import numpy as np
 
-from deltakit.delta.decompose import product, triplets
+from deltakit.delta.measure.decompose import product, triplets
 from deltakit.delta.terms.base import Float32
 from deltakit.sparsify.flow import Factors
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pydantic
 
 from deltakit.delta.adapter import is_adapter
-from deltakit.delta.container import is_delta
+from deltakit.delta.file.container import is_delta
 from deltakit.errors import RecipeError
 from deltakit.merge import DIALECTS
 from deltakit.merge.plan.assemble import Assembly, assemble

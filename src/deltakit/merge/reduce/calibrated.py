@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, ClassVar
 
 from deltakit.checkpoint.pump import cores
-from deltakit.delta.decompose import triplets
+from deltakit.delta.measure.decompose import triplets
+from deltakit.delta.measure.threads import one_thread
 from deltakit.delta.terms.base import Float32
-from deltakit.delta.threads import one_thread
 from deltakit.errors import RecipeError
 from deltakit.merge.compute.whole import Whole, pull_whole
 from deltakit.merge.method import Group, Method, Needs

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
-from deltakit.delta.decompose import triplets
+from deltakit.delta.measure.decompose import triplets
 from deltakit.errors import RecipeError
 from deltakit.merge.method import Needs
 from deltakit.merge.reduce.per_matrix import PerMatrix

@@ -9,8 +9,8 @@ from typing import ClassVar
 import numpy as np
 
 from deltakit.checkpoint.pump import cores
+from deltakit.delta.measure.threads import one_thread
 from deltakit.delta.terms.base import Float32
-from deltakit.delta.threads import one_thread
 from deltakit.errors import InputError, RecipeError
 from deltakit.merge.compute.spaces import Coordinates, Space
 from deltakit.merge.compute.whole import Once, Whole, pull_whole

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from deltakit.delta.decompose import NOISE, polar, triplets
+from deltakit.delta.measure.decompose import NOISE, polar, triplets
 from deltakit.errors import RecipeError
 from deltakit.merge.reduce.per_matrix import PerMatrix
 

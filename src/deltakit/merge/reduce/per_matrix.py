@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 
 from deltakit.checkpoint.pump import cores
+from deltakit.delta.measure.threads import one_thread
 from deltakit.delta.terms.base import Float32
-from deltakit.delta.threads import one_thread
 from deltakit.errors import NonFiniteError
 from deltakit.merge.compute.whole import Whole, pull_whole
 from deltakit.merge.method import Group, Needs

@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from deltakit.checkpoint.pump import Progress, silent
+from deltakit.delta.measure.threads import one_thread
 from deltakit.delta.terms.base import Float32
-from deltakit.delta.threads import one_thread
 from deltakit.errors import InputError, RecipeError
 from deltakit.merge.compute.calibration import Calibrator, calibrator_of, read_over, whole_rows
 from deltakit.merge.compute.spool import Spool

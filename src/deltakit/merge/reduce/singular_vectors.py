@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
-from deltakit.delta.decompose import polar, triplets
+from deltakit.delta.measure.decompose import polar, triplets
 from deltakit.merge.reduce.per_matrix import PerMatrix
 
 if TYPE_CHECKING:

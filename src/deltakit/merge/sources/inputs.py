@@ -14,10 +14,10 @@ from deltakit.checkpoint.open import Checkpoint
 from deltakit.checkpoint.sidecar import Sidecar
 from deltakit.delta.adapter import adapter_delta, is_adapter, open_adapter
 from deltakit.delta.applied import Applied
-from deltakit.delta.container import is_delta
 from deltakit.delta.difference import difference
 from deltakit.delta.experts import Apart, Layout, Together, layout_of, packs
 from deltakit.delta.expression import Delta, Entries, Entry, Lineage
+from deltakit.delta.file.container import is_delta
 from deltakit.delta.names import align
 from deltakit.delta.open import Model, open_as_delta, open_model
 from deltakit.errors import MismatchError, RecipeError

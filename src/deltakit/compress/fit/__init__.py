@@ -1,0 +1,1 @@
+"""Fitting codes to numbers: grids, bands, and factors fitted to each other."""

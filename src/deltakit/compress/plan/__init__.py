@@ -1,0 +1,1 @@
+"""What happens to every tensor, and in how many bytes."""

@@ -1,0 +1,1 @@
+"""Compressing what is named, into one archive."""

@@ -1,0 +1,205 @@
+"""Compress: a delta's matrices through a codec, everything else exact, streamed into one archive."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from deltakit.checkpoint.open import Checkpoint
+from deltakit.checkpoint.pump import Progress, silent
+from deltakit.checkpoint.sidecar import Sidecar
+from deltakit.compress.codec import Codec, Context, parse_codec
+from deltakit.compress.plan.overhead import overhead
+from deltakit.compress.plan.plan import Plan, Row, check_size, for_bytes, plan_rows, spell
+from deltakit.delta.expression import Delta, Entry, Lineage, Part, total
+from deltakit.delta.file.container import open_archive
+from deltakit.delta.file.write import write_delta
+from deltakit.delta.site import Site
+from deltakit.delta.terms.base import Float32
+from deltakit.delta.terms.lowrank import matrix_shape
+from deltakit.errors import InputError, NoEffectError, ResourceError
+from deltakit.tensors import row_blocks
+
+__all__ = ["Compressed", "compress", "compressed", "plan_compression"]
+
+
+@dataclass(frozen=True)
+class Compressed:
+    """A written archive. `payload` counts the coded matrices alone; `model` and `covered` are the bytes that all
+    tensors and the coded matrices have in the fine-tune; `kinds` says what each tensor is stored as."""
+
+    path: Path
+    plan: Plan
+    nbytes: int
+    payload: int
+    covered: int
+    elements: int
+    model: int
+    resumed: int
+    kinds: Mapping[str, str]
+
+    @property
+    def ratio(self) -> float:
+        """Bytes of the coded matrices in the fine-tune, over their payload here."""
+        return self.covered / max(1, self.payload)
+
+    @property
+    def file_ratio(self) -> float:
+        """Bytes of all tensors in the fine-tune, over the whole file here."""
+        return self.model / self.nbytes
+
+    @property
+    def bits(self) -> float:
+        """Bits per parameter of the coded matrices, everything counted."""
+        return 8 * self.payload / max(1, self.elements)
+
+
+def plan_compression(
+    delta: Delta, codec: Codec, *, ratio: float | None = None, nbytes: int | None = None, base: Sidecar | None = None
+) -> Plan:
+    """What `compress` would do with a bound delta, tensor by tensor. With `nbytes`, reads as much as it needs to know
+    which tensors changed and what the exact ones take; with `ratio`, reads no weights."""
+    check_size(codec, ratio, nbytes)
+    made = noted(delta, spell(codec))
+    if delta.lineage.base and delta.lineage.base == delta.lineage.tuned:
+        _check_effect(delta)
+    if nbytes is None:
+        return Plan(spell(codec), ratio, None, plan_rows(made, codec, ratio))
+    same = [n for n in delta.specs if delta.entries[n].parts and not changed(delta.entries[n])]
+    rows = plan_rows(made, codec, None, same)
+    for _ in range(2):  # the second time with sizes in the index that are near the truth
+        rest = overhead(made, rows, base or Sidecar())
+        least = sum(codec.least(row.spec) for row in rows if row.action == "codec")
+        if nbytes - rest < least:
+            raise ResourceError(
+                f"{nbytes:,} bytes are too few: {rest:,} go to exact tensors, index and files, and {spell(codec)} "
+                f"needs {least:,} for the matrices",
+                remedy=f"allow at least {rest + least:,} bytes",
+            )
+        rows = for_bytes(rows, codec, nbytes - rest)
+    return Plan(spell(codec), None, nbytes, rows)
+
+
+def compress(
+    base: Checkpoint,
+    delta: Delta,
+    codec: Codec,
+    out: Path,
+    *,
+    ratio: float | None = None,
+    nbytes: int | None = None,
+    overwrite: bool = False,
+    inputs: Sequence[Checkpoint] = (),
+    mark: str = "",
+    threads: int = 0,
+    progress: Progress = silent,
+) -> Compressed:
+    """Write `delta`, bound to `base`, to the archive `out`, its matrices coded by `codec`.
+
+    `ratio` is for the payload of the coded matrices, against their bytes in the fine-tune; `nbytes` for the whole file,
+    which ends at or under it. A killed run resumes, and ends in the same bytes; `mark` tells apart deltas of one
+    lineage that hold other numbers. Errors: RecipeError (codec, size), ResourceError (the size is too small; disk),
+    InputError (non-finite numbers; output), NoEffectError (no change).
+    """
+    plan = plan_compression(delta, codec, ratio=ratio, nbytes=nbytes, base=base.sidecar)
+    made = compressed(delta, plan)
+    written = write_delta(
+        out, made, plan={"action": "compress", "mark": mark, **plan.as_dict()}, base=base.sidecar,
+        overwrite=overwrite, inputs=inputs or [base], threads=threads, progress=progress,
+    )  # fmt: skip
+    return _summary(out, delta, plan, written.resumed)
+
+
+def compressed(delta: Delta, plan: Plan) -> Delta:
+    """The delta with its covered matrices coded as their rows say, each when it is asked for."""
+    rows = {row.name: row for row in plan.rows}
+    return noted(delta, plan.codec).map(lambda name, entry: _compress(rows[name], entry, delta.lineage))
+
+
+def changed(entry: Entry) -> bool:
+    """Whether any shared element differs from the base's; reads until the first that does."""
+    spec = entry.shared_spec
+    return any(total(entry.parts, lo, hi, spec.row_size).any() for lo, hi in row_blocks(spec))
+
+
+def _check_effect(delta: Delta) -> None:
+    """Equal fingerprints may be chance: they sample. Equal numbers are not."""
+    if not any(changed(entry) or entry.added is not None for entry in delta.entries.values()):
+        raise NoEffectError("the fine-tune equals its base: there is no delta", remedy="name the fine-tuned model")
+
+
+def _compress(row: Row, entry: Entry, lineage: Lineage) -> Entry:
+    """One tensor as it is stored."""
+    if row.action != "codec":
+        _check_exact(row.name, entry)
+        return entry
+    _check_exact(row.name, replace(entry, parts=()))
+    codec = parse_codec(row.codec)
+    if _small_enough(entry, codec.nbytes(row.spec, row.budget)):
+        return entry
+    values = total(entry.parts, 0, entry.shared, row.spec.row_size).reshape(matrix_shape(row.spec))
+    _check_finite(row.name, values)
+    if not values.any():
+        return replace(entry, parts=())
+    terms = codec.encode(values, Context(Site(row.name, lineage.key), row.spec, row.budget))
+    return replace(entry, parts=tuple(Part(1.0, term) for term in terms))
+
+
+def _small_enough(entry: Entry, limit: int) -> bool:
+    """A delta that is stored in fewer bytes already (a LoRA's factors) is kept: smaller, and nothing is lost."""
+    return all(part.term.nbytes for part in entry.parts) and sum(part.term.nbytes for part in entry.parts) <= limit
+
+
+def _check_exact(name: str, entry: Entry) -> None:
+    """What is kept bit for bit must be finite too, added rows included."""
+    spec = entry.shared_spec
+    if not spec.is_float:
+        return
+    for lo, hi in row_blocks(spec) if entry.parts else ():
+        _check_finite(name, total(entry.parts, lo, hi, spec.row_size))
+    if entry.added is not None:
+        for lo, hi in row_blocks(entry.added.spec):
+            _check_finite(name, entry.added.rows(lo, hi))
+
+
+def _check_finite(name: str, values: Float32) -> None:
+    bad = values.size - int(np.isfinite(values).sum())
+    if bad:
+        raise InputError(
+            f"tensor {name!r}: {bad} of {values.size} differences are not finite",
+            remedy="the fine-tune or the base holds NaN or infinity; repair it before compressing",
+        )
+
+
+def noted(delta: Delta, codec: str) -> Delta:
+    """The delta with the codec, spelled, in its lineage, over what it said before."""
+    note: dict[str, Any] = {"codec": codec} | ({"of": dict(delta.lineage.note)} if delta.lineage.note else {})
+    return replace(delta, lineage=replace(delta.lineage, note=note))
+
+
+def _summary(out: Path, delta: Delta, plan: Plan, resumed: int) -> Compressed:
+    """Counted from the file as it lies on disk."""
+    archive = open_archive(out)
+    parts = {name: list(item.get("p", ())) for name, item in archive.index["tensors"].items()}
+    coded = [row for row in plan.covered if parts[row.name]]
+    return Compressed(
+        path=out,
+        plan=plan,
+        nbytes=out.stat().st_size,
+        payload=sum(p[-1] for row in coded for p in parts[row.name]),
+        covered=sum(row.spec.nbytes for row in coded),
+        elements=sum(row.spec.numel for row in coded),
+        model=sum(spec.nbytes for spec in delta.specs.values()),
+        resumed=resumed,
+        kinds={name: _kind(item) for name, item in archive.index["tensors"].items()},
+    )
+
+
+def _kind(item: Mapping[str, Any]) -> str:
+    """What a tensor is stored as: the kinds of its terms, added rows last."""
+    kinds = [part[1] for part in item.get("p", ())] + ([item["a"][0]] if "a" in item else [])
+    return "+".join(kinds) or "unchanged"

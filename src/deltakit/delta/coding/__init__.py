@@ -1,0 +1,1 @@
+"""How numbers lie in bytes: tight codes, planes, factors."""

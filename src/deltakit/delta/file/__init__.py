@@ -1,0 +1,1 @@
+"""Delta files: written, read, verified, and what is done with a whole one."""

@@ -1,0 +1,30 @@
+"""What an archive takes beside its coded matrices. Run: pytest tests/compress/test_overhead.py"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from deltakit.checkpoint.open import open_checkpoint
+from deltakit.checkpoint.sidecar import Sidecar
+from deltakit.compress.codec import parse_codec
+from deltakit.compress.plan.overhead import overhead
+from deltakit.compress.run.archive import compress, plan_compression
+from deltakit.delta.difference import difference
+
+
+@pytest.mark.parametrize("codec", ["svd_mixed", "lowrank", "sign"])
+@pytest.mark.parametrize("notes", [0, 3000])
+def test_it_is_an_upper_bound_near_the_truth(tiny_base, tiny_grown, tmp_path, codec, notes):
+    base, tuned = open_checkpoint(tiny_base), open_checkpoint(tiny_grown)
+    delta = difference(base, tuned)
+    files = dict(tuned.sidecar.files) | ({"LICENSE": bytes(range(97, 123)) * (notes // 26)} if notes else {})
+    delta = replace(delta, sidecar=Sidecar(files))
+    made = parse_codec(codec)
+    ratio = None if codec == "sign" else 8
+    plan = plan_compression(delta, made, ratio=ratio)
+    written = compress(base, delta, made, tmp_path / "a", ratio=ratio, inputs=[base, tuned])
+    noted = replace(delta, lineage=replace(delta.lineage, note={"codec": plan.codec}))
+    real = written.nbytes - written.payload
+    assert real <= overhead(noted, plan.rows, base.sidecar) < real * 1.12 + 40
