@@ -20,9 +20,9 @@ from deltakit.checkpoint.write import plan_checkpoint, plan_job, write_job
 from deltakit.delta.difference import difference
 from deltakit.delta.expression import Delta, Lineage
 from deltakit.delta.file.write import plan_delta, write_delta, write_sum
+from deltakit.delta.lora import Wanted, adapters_among, lora_job
 from deltakit.delta.open import Model, local_paths, parse_expression
 from deltakit.errors import NoEffectError, RecipeError
-from deltakit.merge.compute.lora import Wanted, adapters_among, lora_job
 from deltakit.merge.compute.merged import Merged
 from deltakit.merge.plan.about import licences_in
 from deltakit.merge.plan.forecast import forecast, memory_of, require_memory

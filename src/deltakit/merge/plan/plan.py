@@ -12,11 +12,11 @@ from deltakit.checkpoint.open import Checkpoint
 from deltakit.checkpoint.pump import Progress
 from deltakit.checkpoint.sidecar import Sidecar
 from deltakit.delta.applied import Applied
+from deltakit.delta.lora import Wanted
 from deltakit.delta.open import Model
 from deltakit.errors import RecipeError
 from deltakit.manifest import make_manifest
 from deltakit.merge.compute.calibration import Calibrator, calibrator_for
-from deltakit.merge.compute.lora import Wanted
 from deltakit.merge.compute.merged import Merged, changes, merge_deltas
 from deltakit.merge.plan.about import about, licences_in
 from deltakit.merge.plan.load import Load

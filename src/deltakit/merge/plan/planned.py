@@ -9,8 +9,8 @@ from typing import Any
 from deltakit.checkpoint.open import Checkpoint
 from deltakit.checkpoint.pump import Progress, silent
 from deltakit.checkpoint.sidecar import Sidecar
+from deltakit.delta.lora import Wanted
 from deltakit.delta.open import Model
-from deltakit.merge.compute.lora import Wanted
 from deltakit.merge.compute.merged import Merged
 from deltakit.merge.plan.load import Load
 from deltakit.tensors import TensorMap, TensorSpec

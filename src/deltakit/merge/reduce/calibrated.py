@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, ClassVar
 from deltakit.checkpoint.pump import cores
 from deltakit.delta.measure.decompose import triplets
 from deltakit.delta.measure.threads import one_thread
+from deltakit.delta.once import Whole
 from deltakit.delta.terms.base import Float32
 from deltakit.errors import RecipeError
-from deltakit.merge.compute.whole import Whole, pull_whole
+from deltakit.merge.compute.whole import pull_whole
 from deltakit.merge.method import Group, Method, Needs
 from deltakit.merge.reduce.per_matrix import is_matrix
 from deltakit.sparsify.flow import Flow, through

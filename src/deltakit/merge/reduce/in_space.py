@@ -10,10 +10,11 @@ import numpy as np
 
 from deltakit.checkpoint.pump import cores
 from deltakit.delta.measure.threads import one_thread
+from deltakit.delta.once import Once, Whole
 from deltakit.delta.terms.base import Float32
 from deltakit.errors import InputError, RecipeError
 from deltakit.merge.compute.spaces import Coordinates, Space
-from deltakit.merge.compute.whole import Once, Whole, pull_whole
+from deltakit.merge.compute.whole import pull_whole
 from deltakit.merge.method import Group, Method, Needs
 from deltakit.merge.reduce.elected_mean import ElectedMean
 from deltakit.merge.reduce.per_matrix import PerMatrix, is_matrix

@@ -13,9 +13,10 @@ import numpy as np
 
 from deltakit.checkpoint.pump import cores
 from deltakit.delta.measure.threads import one_thread
+from deltakit.delta.once import Whole
 from deltakit.delta.terms.base import Float32
 from deltakit.errors import NonFiniteError
-from deltakit.merge.compute.whole import Whole, pull_whole
+from deltakit.merge.compute.whole import pull_whole
 from deltakit.merge.method import Group, Needs
 from deltakit.sparsify.flow import Flow
 from deltakit.tensors import TensorSpec

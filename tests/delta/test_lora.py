@@ -16,8 +16,8 @@ from deltakit.checkpoint.write import write_job
 from deltakit.delta.adapter import adapter_delta, open_adapter
 from deltakit.delta.difference import difference
 from deltakit.delta.expression import Delta, add, scale
+from deltakit.delta.lora import Rank, Wanted, adapters_among, as_lora, lora_job
 from deltakit.errors import MismatchError, RecipeError
-from deltakit.merge.compute.lora import Rank, Wanted, adapters_among, as_lora, lora_job
 from deltakit.merge.write import merge, plan_output
 from deltakit.tensors import to_float32
 from support.merging import plan, recipe, values
@@ -134,9 +134,10 @@ def test_a_product_is_cut_to_its_best_approximation(base: Path, tmp_path: Path) 
 def test_a_rank_that_is_enough_stays_exact(base: Path, tmp_path: Path) -> None:
     adapters = [made_by_peft(base, tmp_path / f"l{i}", i) for i in range(2)]
     delta = summed(base, adapters, [1.0, 1.0])
-    tensors, config = as_lora(delta, open_checkpoint(base), 100)
+    made = as_lora(delta, open_checkpoint(base), Wanted(100))
+    tensors, config = made.tensors, made.config
     assert config["r"] == 8
-    same, _ = as_lora(delta, open_checkpoint(base), "exact")
+    same = as_lora(delta, open_checkpoint(base), Wanted("exact")).tensors
     assert all(tensors.buffer(n) == same.buffer(n) for n in same.specs)
 
 
@@ -164,7 +165,7 @@ def test_what_does_not_fit_is_listed(base: Path, tmp_path: Path) -> None:
     tuned = tiny_tuned(base, tmp_path / "tuned", extra_rows=1)
     delta = difference(open_checkpoint(base), open_checkpoint(tuned))
     with pytest.raises(MismatchError, match="does not fit in a LoRA") as wrong:
-        as_lora(delta, open_checkpoint(base), "exact")
+        as_lora(delta, open_checkpoint(base), Wanted("exact"))
     found = "\n".join(wrong.value.details)
     assert "model.embed_tokens.weight [89, 32]: has rows that the base lacks" in found
     assert "mlp.up_proj.weight [64, 32]: is no product" in found
@@ -173,15 +174,15 @@ def test_what_does_not_fit_is_listed(base: Path, tmp_path: Path) -> None:
 def test_nothing_is_no_adapter(base: Path) -> None:
     opened = open_checkpoint(base)
     with pytest.raises(MismatchError, match="does not fit"):
-        as_lora(scale(difference(opened, opened), 0.0), opened, "exact")
+        as_lora(scale(difference(opened, opened), 0.0), opened, Wanted("exact"))
 
 
 def test_factors_are_rounded_once(base: Path, tmp_path: Path) -> None:
     adapters = [made_by_peft(base, tmp_path / f"l{i}", i) for i in range(2)]
     delta = summed(base, adapters, [0.5, 0.5])
-    tensors, _ = as_lora(delta, open_checkpoint(base), "exact", dtype="BF16")
+    tensors = as_lora(delta, open_checkpoint(base), Wanted("exact", "BF16")).tensors
     assert {s.dtype for s in tensors.specs.values()} == {"BF16"}
-    wide, _ = as_lora(delta, open_checkpoint(base), "exact")
+    wide = as_lora(delta, open_checkpoint(base), Wanted("exact")).tensors
     name = next(iter(wide.specs))
     rounded = to_float32(tensors.buffer(name), "BF16")
     assert np.allclose(rounded, to_float32(wide.buffer(name), "F32"), rtol=2**-8)
