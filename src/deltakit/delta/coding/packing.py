@@ -17,7 +17,8 @@ from deltakit.errors import CheckpointError, RecipeError
 __all__ = ["Codes", "check_bits", "pack", "packed_size", "unpack", "unpack_rows"]
 
 Codes = NDArray[np.uint8]
-_RUN = 1 << 20  # values unpacked at a time: bounds the 64-bit scratch space to 1 MiB
+_RUN = 1 << 13  # groups at a time: what numpy needs beside its output stays in the cache
+_LARGE = 1 << 17  # codes from which compiled loops are worth loading
 
 
 def check_bits(bits: int) -> int:
@@ -37,7 +38,21 @@ def pack(codes: NDArray[Any], bits: int) -> bytes:
     flat = np.ascontiguousarray(codes, np.uint8).ravel()
     if flat.size and int(flat.max()) >> check_bits(bits):
         raise RecipeError(f"code {int(flat.max())} does not fit in {bits} bits")
-    return b"".join(_pack_run(flat[lo : lo + _RUN], bits) for lo in range(0, flat.size, _RUN))
+    if bits == 8:
+        return bytes(flat.data)
+    whole = flat.size // 8
+    out = np.zeros((whole + 1) * bits + 8, np.uint8)
+    words = flat[: whole * 8].view("<u8")
+    if flat.size >= _LARGE:
+        from deltakit.delta.coding.kernels.bits import gather
+
+        gather(words, np.uint64(out.ctypes.data), bits)
+    else:
+        out[: whole * bits] = _gather(words, bits)
+    rest = np.zeros(8, np.uint8)
+    rest[: flat.size % 8] = flat[whole * 8 :]
+    out[whole * bits : (whole + 1) * bits] = _gather(rest.view("<u8"), bits)
+    return bytes(out[: packed_size(flat.size, bits)].data)
 
 
 def unpack(raw: Any, bits: int, count: int, start: int = 0) -> Codes:
@@ -45,14 +60,22 @@ def unpack(raw: Any, bits: int, count: int, start: int = 0) -> Codes:
     have = memoryview(raw).nbytes
     if have < packed_size(start + count, bits):
         raise CheckpointError(f"{have} bytes hold fewer than {start + count} codes of {bits} bits")
-    out = np.empty(count, np.uint8)
     stream = np.frombuffer(raw, np.uint8)
-    for lo in range(0, count, _RUN):
-        hi = min(count, lo + _RUN)
-        first = (start + lo) // 8 * 8  # a group of eight values starts at a whole byte
-        piece = stream[first * bits // 8 : packed_size(start + hi, bits)]
-        out[lo:hi] = _unpack_run(piece, bits)[start + lo - first : start + hi - first]
-    return out
+    if bits == 8:
+        return stream[start : start + count].copy()
+    first, last = start // 8, -(-(start + count) // 8)  # a group of eight codes starts at a whole byte
+    words = np.empty(last - first, "<u8")
+    stream = stream[first * bits :]
+    done = 0
+    if count >= _LARGE:
+        from deltakit.delta.coding.kernels.bits import spread
+
+        done = min(len(words), (stream.size - 8) // bits + 1)
+        spread(words[:done], np.uint64(stream.ctypes.data), bits)
+    for lo in range(done, len(words), _RUN):
+        hi = min(len(words), lo + _RUN)
+        _spread(words[lo:hi], stream[lo * bits : hi * bits], bits)
+    return words.view(np.uint8)[start - 8 * first : start - 8 * first + count]
 
 
 def unpack_rows(raw: Any, bits: int, width: int, ids: Sequence[int] | NDArray[np.int64]) -> Codes:
@@ -63,21 +86,30 @@ def unpack_rows(raw: Any, bits: int, width: int, ids: Sequence[int] | NDArray[np
     return out
 
 
-def _pack_run(flat: Codes, bits: int) -> bytes:
-    """One run: eight codes become one 64-bit word, of which the low `bits` bytes are kept."""
-    groups = np.zeros(((flat.size + 7) // 8, 8), np.uint64)
-    groups.ravel()[: flat.size] = flat
-    words = np.bitwise_or.reduce(groups << (np.arange(8, dtype=np.uint64) * np.uint64(bits)), axis=1)
-    stream = words.astype("<u8", copy=False).view(np.uint8).reshape(-1, 8)[:, :bits]
-    return bytes(stream.tobytes()[: packed_size(flat.size, bits)])
+def _steps(bits: int) -> list[tuple[np.uint64, np.uint64, np.uint64]]:
+    """How the halves of a word part: (mask of the low halves, mask of the high ones, how far the high ones move), for
+    halves of 4, 2 and 1 codes."""
+    found = []
+    for half in (4, 2, 1):
+        low = sum(((1 << (half * bits)) - 1) << at for at in range(0, 64, 16 * half))
+        found.append((np.uint64(low), np.uint64(low << (half * bits)), np.uint64(half * (8 - bits))))
+    return found
 
 
-def _unpack_run(stream: Codes, bits: int) -> Codes:
-    """All codes of a stream that starts at a group of eight."""
-    groups = np.zeros((-(-stream.size // bits), bits), np.uint8)
-    groups.ravel()[: stream.size] = stream
-    words = np.zeros((len(groups), 8), np.uint8)
-    words[:, :bits] = groups
-    shifted = words.view("<u8") >> (np.arange(8, dtype=np.uint64) * np.uint64(bits))
-    codes: Codes = (shifted & np.uint64((1 << bits) - 1)).astype(np.uint8).ravel()
-    return codes
+def _spread(words: NDArray[np.uint64], stream: Codes, bits: int) -> None:
+    """Fill each word with the eight codes of a group, a byte each; the last group may be cut short."""
+    groups = np.zeros((len(words), 8), np.uint8)
+    whole = stream.size // bits
+    groups[:whole, :bits] = stream[: whole * bits].reshape(-1, bits)
+    if stream.size % bits:
+        groups[whole, : stream.size % bits] = stream[whole * bits :]
+    words[:] = groups.view("<u8").ravel()
+    for low, high, far in _steps(bits):
+        words[:] = (words & low) | ((words & high) << far)
+
+
+def _gather(words: NDArray[np.uint64], bits: int) -> Codes:
+    """The stream of words that hold eight codes each, flat."""
+    for low, high, far in reversed(_steps(bits)):
+        words = (words & low) | ((words >> far) & high)
+    return words.astype("<u8", copy=False).view(np.uint8).reshape(-1, 8)[:, :bits].ravel()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from deltakit.merge.kernels.compiled import as_bits, as_float, compiled, load16, load32, store16, store32
+from deltakit.delta.coding.kernels.compiled import as_bits, as_float, compiled, load16, load32, store16, store32
 
 __all__ = ["KINDS", "decode", "encode", "rounded"]
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from deltakit.delta.coding.kernels.compiled import compiled
 from deltakit.merge.kernels.codes import encode
-from deltakit.merge.kernels.compiled import compiled
 from deltakit.merge.kernels.steps import deltas_of, elect, finite, plain_sum, scratch, step, weigh
 
 __all__ = ["ELECT", "SUM", "combine", "count_votes"]

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from deltakit.merge.kernels.compiled import as_bits, compiled
+from deltakit.delta.coding.kernels.compiled import as_bits, compiled
 from deltakit.merge.kernels.steps import BLOCK, deltas_of, finite, scratch
 
 __all__ = ["BIN_BITS", "BINS", "add_products", "count_bins", "count_bracket"]

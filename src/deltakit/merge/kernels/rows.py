@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from deltakit.merge.kernels.compiled import as_bits, compiled
+from deltakit.delta.coding.kernels.compiled import as_bits, compiled
 
 __all__ = ["crumbs", "prune"]
 

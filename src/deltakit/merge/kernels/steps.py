@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from deltakit.delta.coding.kernels.compiled import as_bits, compiled
 from deltakit.merge.kernels.codes import decode
-from deltakit.merge.kernels.compiled import as_bits, compiled
 from deltakit.merge.kernels.rows import crumbs, prune
 
 __all__ = [

@@ -1,9 +1,9 @@
 """How kernels are compiled: without the interpreter's lock, to IEEE arithmetic, and kept on disk between runs.
 
 No fast-math: no contraction to fused multiply-add and no reordering of sums, so the numpy form's bits come out. The
-compiled code lies under a digest of this room's sources, in NUMBA_CACHE_DIR or the user's cache folder: a package
-folder may be read-only, and no kernel outlives a change to a helper in another file. Where nothing can be written,
-a run compiles for itself.
+compiled code lies under a digest of the sources beside the function and of those here, in NUMBA_CACHE_DIR or the user's
+cache folder: a package folder may be read-only, and no kernel outlives a change to a helper in another file. Where
+nothing can be written, a run compiles for itself.
 """
 
 from __future__ import annotations
@@ -20,15 +20,16 @@ from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic
 
-__all__ = ["as_bits", "as_float", "compiled", "load16", "load32", "store16", "store32"]
+__all__ = ["as_bits", "as_float", "compiled", "load16", "load32", "load64", "store16", "store32", "store64"]
 
 _LOG = logging.getLogger("deltakit")
+_HERE = Path(__file__).parent
 F = TypeVar("F", bound=Callable[..., Any])
 
 
 def compiled(function: F) -> F:
     """The compiled function; it compiles at its first call, or is loaded from disk."""
-    before, folder = numba.config.CACHE_DIR, _folder()
+    before, folder = numba.config.CACHE_DIR, _folder(Path(function.__code__.co_filename).parent)
     numba.config.CACHE_DIR = str(folder or "")
     try:
         made: F = numba.njit(nogil=True, error_model="numpy", cache=folder is not None)(function)
@@ -37,9 +38,9 @@ def compiled(function: F) -> F:
         numba.config.CACHE_DIR = before
 
 
-def _folder() -> Path | None:
-    """Where compiled code is kept; None where nothing can be."""
-    sources = b"".join(p.read_bytes() for p in sorted(Path(__file__).parent.glob("*.py")))
+def _folder(beside: Path = _HERE) -> Path | None:
+    """Where compiled code of the modules `beside` one another is kept; None where nothing can be."""
+    sources = b"".join(p.read_bytes() for p in sorted({*beside.glob("*.py"), *_HERE.glob("*.py")}))
     name = f"deltakit-{hashlib.sha256(sources).hexdigest()[:12]}"
     given = [os.environ.get("NUMBA_CACHE_DIR"), os.environ.get("XDG_CACHE_HOME"), "~/.cache"]
     for root in (Path(g).expanduser() / name for g in given if g):
@@ -92,6 +93,7 @@ def _recast(given: Any, result: Any, kind: Any) -> Any:
 
 # load16(address, index) -> uint16; store16(address, index, bits): element `index` behind an address
 load16, load32 = _load(types.uint16, ir.IntType(16)), _load(types.uint32, ir.IntType(32))
+load64, store64 = _load(types.uint64, ir.IntType(64)), _store(types.uint64, ir.IntType(64))
 store16, store32 = _store(types.uint16, ir.IntType(16)), _store(types.uint32, ir.IntType(32))
 # the bits of a float32 as uint32, and back
 as_bits = _recast(types.float32, types.uint32, ir.IntType(32))
