@@ -143,6 +143,8 @@ def as_lora(
         targets = [replace(t, rank=rank) for t in targets]
     modules = sorted({n.rpartition(".")[0] for n in saved})
     config = _config(targets, modules, adapters, base_name, bool(swapped))
+    if wanted.served:
+        config |= {"target_modules": _endings(targets, base), "task_type": _task(base)}
     tensors = _tensors(delta, base, targets, saved, wanted)
     return Lora(tensors, config, tuple(t.tensor for t in targets), problems)
 
@@ -206,6 +208,25 @@ def _config(
         "rank_pattern": patterns, "alpha_pattern": patterns, "fan_in_fan_out": swapped, "bias": "none",
         "lora_dropout": 0.0, "inference_mode": True, "init_lora_weights": True, "use_rslora": False, "use_dora": False,
     }  # fmt: skip
+
+
+def _endings(targets: Sequence[_Target], base: TensorMap) -> list[str]:
+    """Modules by the last part of their names ("q_proj") where all that end so are meant, else by their whole names."""
+    meant = {t.module for t in targets}
+    all_modules = {n.removesuffix(".weight") for n in base.specs}
+    found = set()
+    for module in meant:
+        end = module.rpartition(".")[2]
+        alike = {m for m in all_modules if m.rpartition(".")[2] == end}
+        found.add(end if alike <= meant else module)
+    return sorted(found)
+
+
+def _task(base: TensorMap) -> str | None:
+    """What peft calls the task of a causal language model; None for other models."""
+    sidecar = getattr(base, "sidecar", Sidecar())
+    names = (sidecar.config or {}).get("architectures") or ()
+    return "CAUSAL_LM" if any(str(n).endswith(("ForCausalLM", "LMHeadModel")) for n in names) else None
 
 
 def _tensors(

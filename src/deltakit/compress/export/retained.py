@@ -1,0 +1,62 @@
+"""What an exported adapter keeps of its delta, measured from the folder as it lies on disk."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from deltakit.checkpoint.open import Checkpoint
+from deltakit.delta.adapter import adapter_delta, open_adapter
+from deltakit.delta.expression import Delta, Entry, total
+from deltakit.tensors import row_blocks
+
+__all__ = ["Retained", "energy_of", "measure"]
+
+
+@dataclass(frozen=True)
+class Retained:
+    """Squared norms: of the delta in a tensor, and of what the adapter leaves of it."""
+
+    energy: float
+    lost: float
+
+    @property
+    def share(self) -> float:
+        """1 is everything; 0, nothing."""
+        return 1.0 - self.lost / self.energy if self.energy else 1.0
+
+
+def measure(folder: Path, base: Checkpoint, delta: Delta, names: Iterable[str]) -> Mapping[str, Retained]:
+    """For each of these tensors what the adapter in `folder` retains of `delta` (bound to `base`)."""
+    log = logging.getLogger("deltakit")
+    before = log.level
+    log.setLevel(logging.ERROR)  # that an adapter proves no base is known: this one was made of it just now
+    try:
+        stored = adapter_delta(open_adapter(folder), base)
+    finally:
+        log.setLevel(before)
+    return {n: _retained(delta.entries[n], stored.entries[n]) for n in sorted(names)}
+
+
+def energy_of(entry: Entry) -> float:
+    """The squared norm of a tensor's delta, rows that the base lacks apart."""
+    return _sum(entry, None)
+
+
+def _retained(entry: Entry, stored: Entry) -> Retained:
+    return Retained(_sum(entry, None), _sum(entry, stored))
+
+
+def _sum(entry: Entry, less: Entry | None) -> float:
+    """The squared norm of an entry's shared rows, those of `less` taken off."""
+    spec, found = entry.shared_spec, 0.0
+    for lo, hi in row_blocks(spec) if entry.parts else ():
+        rows = total(entry.parts, lo, hi, spec.row_size)
+        if less is not None:
+            rows = rows - total(less.parts, lo, hi, spec.row_size)
+        found += float(np.square(rows, dtype=np.float64).sum())
+    return found

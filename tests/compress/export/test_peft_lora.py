@@ -1,0 +1,91 @@
+"""Adapters for engines: peft loads them and is the oracle. Run: pytest tests/compress/export"""
+
+from __future__ import annotations
+
+import json
+import warnings
+
+import pytest
+import torch
+
+from deltakit.checkpoint.open import open_checkpoint
+from deltakit.compress.export.peft_lora import LoraRequest, export_lora, plan_lora
+from deltakit.compress.export.ranks import SERVED
+from deltakit.delta.difference import difference
+from deltakit.errors import MismatchError, RecipeError
+from deltakit.manifest import make_manifest
+from support.models import tiny_llama, tiny_tuned
+
+MANIFEST = make_manifest("export")
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory):
+    """(folder, base, bound delta) of float32 models, the fine-tune with two more rows of vocabulary."""
+    folder = tmp_path_factory.mktemp("export")
+    base = open_checkpoint(tiny_llama(folder / "base", seed=1, dtype="F32", width=48))
+    tuned = open_checkpoint(tiny_tuned(base.path, folder / "tuned", seed=2, extra_rows=2))
+    return folder, base, difference(base, tuned).bind(base)
+
+
+def test_its_config_satisfies_vllm(world, tmp_path):
+    _, base, delta = world
+    made = export_lora(base, delta, tmp_path / "a", LoraRequest(16), MANIFEST)
+    config = json.loads((tmp_path / "a" / "adapter_config.json").read_text())
+    assert config["r"] in SERVED
+    assert config["lora_alpha"] == config["r"]
+    assert not config["modules_to_save"]
+    assert not (config["rank_pattern"] or config["alpha_pattern"] or config["use_dora"] or config["use_rslora"])
+    assert config["bias"] == "none"
+    assert config["target_modules"] == ["down_proj", "gate_proj", "k_proj", "o_proj", "q_proj", "up_proj", "v_proj"]
+    assert config["task_type"] == "CAUSAL_LM"
+    stored = open_checkpoint(tmp_path / "a" / "adapter_model.safetensors")
+    assert {min(s.shape) for s in stored.specs.values()} == {16}
+    assert all(n.endswith((".lora_A.weight", ".lora_B.weight")) for n in stored.specs)
+    assert set(made.dropped) == set(base.specs) - set(made.retained)
+    assert "model.norm.weight" in made.dropped
+    assert "rows that the base lacks" in made.dropped["lm_head.weight"]
+    assert 0.3 < made.share < 1
+    assert sum(made.lost.values()) < 1
+
+
+def test_peft_computes_what_the_adapter_says(world, tmp_path):
+    from peft import PeftModel
+    from transformers import AutoModelForCausalLM
+
+    folder, base, delta = world
+    made = export_lora(base, delta, tmp_path / "a", LoraRequest(64, dtype="F32"), MANIFEST)
+    assert made.share > 1 - 1e-9
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        plain = AutoModelForCausalLM.from_pretrained(folder / "base")
+        model = PeftModel.from_pretrained(plain, tmp_path / "a").merge_and_unload()
+    state = model.state_dict()
+    for name in made.retained:
+        spec = base.specs[name]
+        want = torch.from_numpy(delta.rows(name, 0, spec.rows).copy())
+        old = torch.frombuffer(bytearray(base.buffer(name)), dtype=torch.float32).reshape(spec.shape)
+        assert torch.allclose(state[name] - old, want, atol=1e-6), name
+
+
+def test_the_rank_follows_the_energy(world, tmp_path):
+    _, base, delta = world
+    plans = [plan_lora(base, delta, tmp_path / "a", LoraRequest(energy=e), MANIFEST) for e in (0.1, 0.6, 1.0)]
+    assert [p["rank"] for p in plans] == sorted(p["rank"] for p in plans)
+    assert plans[0]["rank"] < plans[2]["rank"]
+    low = plan_lora(base, delta, tmp_path / "a", LoraRequest(energy=0.6), MANIFEST)["rank"]
+    assert export_lora(base, delta, tmp_path / "a", LoraRequest(low, dtype="F32"), MANIFEST).share >= 0.6
+
+
+def test_whole_keeps_norms_for_peft(world, tmp_path):
+    _, base, delta = world
+    cut = delta.map(lambda n, e: e)
+    with pytest.raises(MismatchError, match="does not fit in a LoRA"):  # added rows have no place in any adapter
+        export_lora(base, cut, tmp_path / "a", LoraRequest(8, whole=True), MANIFEST)
+
+
+@pytest.mark.parametrize("rank", [513, -2])
+def test_ranks_beyond_all_slots_are_refused(world, tmp_path, rank):
+    _, base, delta = world
+    with pytest.raises(RecipeError, match="512"):
+        export_lora(base, delta, tmp_path / "a", LoraRequest(rank), MANIFEST)
