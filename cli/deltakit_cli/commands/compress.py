@@ -50,16 +50,16 @@ def command(
     wherever a model is named. With --bytes a dry run reads weights too: it must know which tensors changed.
     """
     from deltakit.compress.run.files import compress_files, plan_files
+    from deltakit.compress.run.request import Request
 
-    nbytes = None if size is None else _bytes(size)
-    if dry_run:
-        emit(plan_files(base, tuned, codec, output, ratio=ratio, nbytes=nbytes, overwrite=overwrite), _plan, fmt)
-        return
-    made = compress_files(
-        base, tuned, codec, output, ratio=ratio, nbytes=nbytes, overwrite=overwrite, threads=threads,
-        progress=progress(fmt),
+    request = Request(
+        base, tuned, output, codec, ratio, None if size is None else _bytes(size), threads=threads,
+        overwrite=overwrite,
     )  # fmt: skip
-    emit(_result(made), _done, fmt)
+    if dry_run:
+        emit(plan_files(request), _plan, fmt)
+        return
+    emit(_result(compress_files(request, progress(fmt))), _done, fmt)
 
 
 def _bytes(text: str) -> int:

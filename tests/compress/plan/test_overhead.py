@@ -1,4 +1,4 @@
-"""What an archive takes beside its coded matrices. Run: pytest tests/compress/test_overhead.py"""
+"""What an archive takes beside its coded matrices. Run: pytest tests/compress/plan/test_overhead.py"""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ from deltakit.checkpoint.sidecar import Sidecar
 from deltakit.compress.codec import parse_codec
 from deltakit.compress.plan.overhead import overhead
 from deltakit.compress.run.archive import compress, plan_compression
+from deltakit.compress.run.operands import Operands
+from deltakit.compress.run.request import Request
 from deltakit.delta.difference import difference
 
 
@@ -24,7 +26,7 @@ def test_it_is_an_upper_bound_near_the_truth(tiny_base, tiny_grown, tmp_path, co
     made = parse_codec(codec)
     ratio = None if codec == "sign" else 8
     plan = plan_compression(delta, made, ratio=ratio)
-    written = compress(base, delta, made, tmp_path / "a", ratio=ratio, inputs=[base, tuned])
+    written = compress(Operands(base, delta, (base, tuned), ()), Request("", "", tmp_path / "a", codec, ratio))
     noted = replace(delta, lineage=replace(delta.lineage, note={"codec": plan.codec}))
     real = written.nbytes - written.payload
     assert real <= overhead(noted, plan.rows, base.sidecar) < real * 1.12 + 40

@@ -1,4 +1,4 @@
-"""Whole deltas through a codec into a file. Run: pytest tests/compress/test_archive.py"""
+"""Whole deltas through a codec into a file. Run: pytest tests/compress/run/test_archive.py"""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ import pytest
 from deltakit.checkpoint.open import open_checkpoint
 from deltakit.compress.codec import parse_codec
 from deltakit.compress.run.archive import changed, compress, compressed, plan_compression
+from deltakit.compress.run.operands import Operands
+from deltakit.compress.run.request import Request
 from deltakit.delta.applied import Applied
 from deltakit.delta.difference import difference
 from deltakit.delta.expression import Delta, Entries, Entry, Part
@@ -32,7 +34,8 @@ def pair(tmp_path_factory):
 def run(pair, out, codec="svd_mixed", **options):
     base, tuned = pair
     options.setdefault("threads", 1)
-    return compress(base, difference(base, tuned), parse_codec(codec), out, inputs=pair, **options)
+    operands = Operands(base, difference(base, tuned), pair, ())
+    return compress(operands, Request("", "", out, codec, **options))
 
 
 def distance(a, b):

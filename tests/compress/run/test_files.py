@@ -1,4 +1,4 @@
-"""Compressing what is named by paths. Run: pytest tests/compress/test_files.py"""
+"""Compressing what is named by paths. Run: pytest tests/compress/run/test_files.py"""
 
 from __future__ import annotations
 
@@ -8,7 +8,9 @@ import numpy as np
 import pytest
 
 from deltakit.checkpoint.open import open_checkpoint
-from deltakit.compress.run.files import compress_files, open_operands, plan_files
+from deltakit.compress.run.files import compress_files, plan_files
+from deltakit.compress.run.operands import open_operands
+from deltakit.compress.run.request import Request
 from deltakit.delta.file.extract import extract
 from deltakit.delta.open import open_model
 from deltakit.errors import InputError, MismatchError
@@ -17,58 +19,62 @@ from support.models import save, tiny_llama
 from support.tensors import memory, whole
 
 
+def run(base, tuned, codec, out, **more):
+    return compress_files(Request(str(base), str(tuned), out, codec, **more))
+
+
 def test_a_delta_file_gives_the_same_matrices_as_its_fine_tune(tiny_base, tiny_grown, tmp_path):
     base, tuned = str(tiny_base), str(tiny_grown)
     extract(base, tuned, tmp_path / "d")
-    compress_files(base, tuned, "svd_mixed", tmp_path / "a", ratio=8)
-    compress_files(base, str(tmp_path / "d"), "svd_mixed", tmp_path / "b", ratio=8)
+    run(base, tuned, "svd_mixed", tmp_path / "a", ratio=8)
+    run(base, str(tmp_path / "d"), "svd_mixed", tmp_path / "b", ratio=8)
     a, b = (open_model(f"{base} + {tmp_path / n}") for n in "ab")
     assert whole(a.tensors) == whole(b.tensors)
 
 
 def test_an_archive_can_be_compressed_again(tiny_base, tiny_grown, tmp_path):
     base = str(tiny_base)
-    compress_files(base, str(tiny_grown), "svd_mixed", tmp_path / "a", ratio=4)
-    made = compress_files(base, str(tmp_path / "a"), "lowrank", tmp_path / "b", ratio=16)
+    run(base, str(tiny_grown), "svd_mixed", tmp_path / "a", ratio=4)
+    made = run(base, str(tmp_path / "a"), "lowrank", tmp_path / "b", ratio=16)
     assert set(made.kinds.values()) <= {"lowrank", "lowrank+raw", "exact", "unchanged"}
     assert open_operands(base, str(tmp_path / "b")).delta.lineage.note["of"]["codec"].startswith("svd_mixed")
 
 
 def test_a_plan_reads_no_weights_and_is_json(tiny_base, tiny_grown, tmp_path):
-    plan = plan_files(str(tiny_base), str(tiny_grown), "svd_mixed", tmp_path / "a", ratio=16, nbytes=None)
+    plan = plan_files(Request(str(tiny_base), str(tiny_grown), tmp_path / "a", ratio=16))
     assert json.loads(json.dumps(plan))["matrices"] == sum(r["action"] == "codec" for r in plan["rows"])
     assert plan["payload_ratio"] >= 16
     assert not (tmp_path / "a").exists()
-    made = compress_files(str(tiny_base), str(tiny_grown), "svd_mixed", tmp_path / "a", ratio=16)
+    made = run(str(tiny_base), str(tiny_grown), "svd_mixed", tmp_path / "a", ratio=16)
     assert made.payload == plan["payload"]
 
 
 def test_two_archives_of_one_fine_tune_are_told_apart(tiny_base, tiny_grown, tmp_path):
     for name, ratio in (("a", 4), ("b", 12)):
-        compress_files(str(tiny_base), str(tiny_grown), "svd_mixed", tmp_path / name, ratio=ratio)
+        run(str(tiny_base), str(tiny_grown), "svd_mixed", tmp_path / name, ratio=ratio)
     marks = [open_operands(str(tiny_base), str(tmp_path / n)).mark for n in "ab"]
     assert marks[0] != marks[1]
 
 
 def test_the_wrong_base_is_refused(tiny_base, tiny_grown, tmp_path):
-    compress_files(str(tiny_base), str(tiny_grown), "sign", tmp_path / "a")
+    run(str(tiny_base), str(tiny_grown), "sign", tmp_path / "a")
     other = tiny_llama(tmp_path / "other", seed=9)
     with pytest.raises(MismatchError, match="another base"):
-        compress_files(str(other), str(tmp_path / "a"), "lowrank", tmp_path / "b", ratio=16)
+        run(str(other), str(tmp_path / "a"), "lowrank", tmp_path / "b", ratio=16)
 
 
 def test_an_input_is_never_the_output(tiny_base, tiny_grown, tmp_path):
-    compress_files(str(tiny_base), str(tiny_grown), "sign", tmp_path / "a")
+    run(str(tiny_base), str(tiny_grown), "sign", tmp_path / "a")
     before = (tmp_path / "a").read_bytes()
     with pytest.raises(InputError, match="also an input"):
-        compress_files(str(tiny_base), str(tmp_path / "a"), "lowrank", tmp_path / "a", ratio=16, overwrite=True)
+        run(str(tiny_base), str(tmp_path / "a"), "lowrank", tmp_path / "a", ratio=16, overwrite=True)
     assert (tmp_path / "a").read_bytes() == before
 
 
 def test_a_model_of_other_shapes_is_refused(tiny_base, tmp_path):
     wide = tiny_llama(tmp_path / "wide", seed=1, width=64)
     with pytest.raises(MismatchError, match="do not fit"):
-        compress_files(str(tiny_base), str(wide), "sign", tmp_path / "a")
+        run(str(tiny_base), str(wide), "sign", tmp_path / "a")
 
 
 def test_real_weights(shared_models, tmp_path):
@@ -84,7 +90,7 @@ def test_real_weights(shared_models, tmp_path):
     save(tmp_path / "tuned" / "model.safetensors", moved)
     (tmp_path / "tuned" / "config.json").write_bytes((source / "config.json").read_bytes())
     size = sum(spec.nbytes for spec in base.specs.values())
-    made = compress_files(str(source), str(tmp_path / "tuned"), "svd_mixed", tmp_path / "a", nbytes=size // 16)
+    made = run(str(source), str(tmp_path / "tuned"), "svd_mixed", tmp_path / "a", nbytes=size // 16)
     assert made.nbytes <= size // 16
     model = open_model(f"{source} + {tmp_path / 'a'}").tensors
     for name in ("model.layers.0.mlp.up_proj.weight", "model.embed_tokens.weight"):

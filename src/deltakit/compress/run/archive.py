@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from deltakit.checkpoint.open import Checkpoint
 from deltakit.checkpoint.pump import Progress, silent
 from deltakit.checkpoint.sidecar import Sidecar
 from deltakit.compress.codec import Codec, Context, parse_codec
+from deltakit.compress.hessian import Hessian
 from deltakit.compress.plan.overhead import overhead
 from deltakit.compress.plan.plan import Plan, Row, check_size, for_bytes, plan_rows, spell
+from deltakit.compress.run.operands import Operands
+from deltakit.compress.run.request import Request
 from deltakit.delta.expression import Delta, Entry, Lineage, Part, total
 from deltakit.delta.file.container import open_archive
 from deltakit.delta.file.write import write_delta
@@ -24,7 +26,7 @@ from deltakit.delta.terms.lowrank import matrix_shape
 from deltakit.errors import InputError, NoEffectError, ResourceError
 from deltakit.tensors import row_blocks
 
-__all__ = ["Compressed", "compress", "compressed", "plan_compression"]
+__all__ = ["Compressed", "compress", "compressed", "encoded", "plan_compression"]
 
 
 @dataclass(frozen=True)
@@ -84,40 +86,26 @@ def plan_compression(
     return Plan(spell(codec), None, nbytes, rows)
 
 
-def compress(
-    base: Checkpoint,
-    delta: Delta,
-    codec: Codec,
-    out: Path,
-    *,
-    ratio: float | None = None,
-    nbytes: int | None = None,
-    overwrite: bool = False,
-    inputs: Sequence[Checkpoint] = (),
-    mark: str = "",
-    threads: int = 0,
-    progress: Progress = silent,
-) -> Compressed:
-    """Write `delta`, bound to `base`, to the archive `out`, its matrices coded by `codec`.
+def compress(operands: Operands, request: Request, progress: Progress = silent) -> Compressed:
+    """Write the delta of `operands` to `request.out`, its matrices coded as the request says.
 
-    `ratio` is for the payload of the coded matrices, against their bytes in the fine-tune; `nbytes` for the whole file,
-    which ends at or under it. A killed run resumes, and ends in the same bytes; `mark` tells apart deltas of one
-    lineage that hold other numbers. Errors: RecipeError (codec, size), ResourceError (the size is too small; disk),
-    InputError (non-finite numbers; output), NoEffectError (no change).
+    A killed run resumes, and ends in the same bytes. Errors: RecipeError (codec, size), ResourceError (the size is too
+    small; disk), InputError (non-finite numbers; output), NoEffectError (no change).
     """
-    plan = plan_compression(delta, codec, ratio=ratio, nbytes=nbytes, base=base.sidecar)
-    made = compressed(delta, plan)
+    delta, sidecar = operands.delta, operands.base.sidecar
+    plan = plan_compression(delta, parse_codec(request.codec), ratio=request.ratio, nbytes=request.nbytes, base=sidecar)
+    made = compressed(delta, plan, request.device)
     written = write_delta(
-        out, made, plan={"action": "compress", "mark": mark, **plan.as_dict()}, base=base.sidecar,
-        overwrite=overwrite, inputs=inputs or [base], threads=threads, progress=progress,
+        request.out, made, plan={"action": "compress", "mark": operands.mark, **plan.as_dict()}, base=sidecar,
+        overwrite=request.overwrite, inputs=operands.inputs, threads=request.threads, progress=progress,
     )  # fmt: skip
-    return _summary(out, delta, plan, written.resumed)
+    return _summary(Path(request.out), delta, plan, written.resumed)
 
 
-def compressed(delta: Delta, plan: Plan) -> Delta:
+def compressed(delta: Delta, plan: Plan, device: str = "cpu") -> Delta:
     """The delta with its covered matrices coded as their rows say, each when it is asked for."""
     rows = {row.name: row for row in plan.rows}
-    return noted(delta, plan.codec).map(lambda name, entry: _compress(rows[name], entry, delta.lineage))
+    return noted(delta, plan.codec).map(lambda name, entry: encoded(rows[name], entry, delta.lineage, device=device))
 
 
 def changed(entry: Entry) -> bool:
@@ -132,7 +120,7 @@ def _check_effect(delta: Delta) -> None:
         raise NoEffectError("the fine-tune equals its base: there is no delta", remedy="name the fine-tuned model")
 
 
-def _compress(row: Row, entry: Entry, lineage: Lineage) -> Entry:
+def encoded(row: Row, entry: Entry, lineage: Lineage, *, hessian: Hessian | None = None, device: str = "cpu") -> Entry:
     """One tensor as it is stored."""
     if row.action != "codec":
         _check_exact(row.name, entry)
@@ -145,7 +133,7 @@ def _compress(row: Row, entry: Entry, lineage: Lineage) -> Entry:
     _check_finite(row.name, values)
     if not values.any():
         return replace(entry, parts=())
-    terms = codec.encode(values, Context(Site(row.name, lineage.key), row.spec, row.budget))
+    terms = codec.encode(values, Context(Site(row.name, lineage.key), row.spec, row.budget, hessian, device))
     return replace(entry, parts=tuple(Part(1.0, term) for term in terms))
 
 
