@@ -101,7 +101,7 @@ def open_model(text: str, *, dequantise: bool = False) -> Model:
         return _alone(text, path, dequantise)
     if path.suffix in (".yaml", ".yml") or is_delta(path) or is_adapter(path):
         raise RecipeError(f"{text!r}: {first!r} is no checkpoint", remedy="an expression begins with a base checkpoint")
-    base = _opened(first, dequantise)
+    base = open_floats(first)  # a sum over codes can only mean the numbers that they stand for
     deltas = [scale(open_as_delta(o.name, base, dequantise=dequantise), o.coef) for o in operands]
     return applied(base, add(deltas), text)
 

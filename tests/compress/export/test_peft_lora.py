@@ -35,7 +35,7 @@ def test_its_config_satisfies_vllm(world, tmp_path):
     assert config["r"] in SERVED
     assert config["lora_alpha"] == config["r"]
     assert not config["modules_to_save"]
-    assert not (config["rank_pattern"] or config["alpha_pattern"] or config["use_dora"] or config["use_rslora"])
+    assert not any(config[k] for k in ("rank_pattern", "alpha_pattern", "use_dora", "use_rslora"))
     assert config["bias"] == "none"
     assert config["target_modules"] == ["down_proj", "gate_proj", "k_proj", "o_proj", "q_proj", "up_proj", "v_proj"]
     assert config["task_type"] == "CAUSAL_LM"

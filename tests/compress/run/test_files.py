@@ -12,10 +12,12 @@ from deltakit.compress.run.files import compress_files, plan_files
 from deltakit.compress.run.operands import open_operands
 from deltakit.compress.run.request import Request
 from deltakit.delta.file.extract import extract
+from deltakit.delta.file.restore import restore
 from deltakit.delta.open import open_model
 from deltakit.errors import InputError, MismatchError
-from deltakit.tensors import to_float32
-from support.models import save, tiny_llama
+from deltakit.tensors import read, to_float32
+from support.models import save, tiny_llama, tiny_tuned
+from support.served import served_fp8
 from support.tensors import memory, whole
 
 
@@ -97,3 +99,32 @@ def test_real_weights(shared_models, tmp_path):
         spec = base.specs[name]
         got, want, old = (to_float32(s.buffer(name), spec.dtype) for s in (model, memory(moved), base))
         assert float(((got - want) ** 2).sum()) < 1e-2 * float(((old - want) ** 2).sum())
+
+
+def test_an_archive_against_the_served_base_restores_over_it(tiny_base, tiny_grown, tmp_path):
+    """Nothing of the pristine base is needed any more, and the archive is refused over it."""
+    served = served_fp8(tiny_base, tmp_path / "served")
+    archive = tmp_path / "a"
+    compress_files(
+        Request(str(tiny_base), str(tiny_grown), archive, "lowrank(rank=64, dtype='F32')", against=str(served))
+    )
+    restore(str(served), str(archive), tmp_path / "m")
+    made, want = open_checkpoint(tmp_path / "m"), open_checkpoint(tiny_grown)
+    assert made.specs == want.specs
+    worst = max(float((read(made, n).float() - read(want, n).float()).abs().max()) for n in want.specs)
+    assert worst < 1e-3
+    assert "quantization_config" not in json.loads((tmp_path / "m" / "config.json").read_text())
+    with pytest.raises(MismatchError, match="another base"):
+        restore(str(tiny_base), str(archive), tmp_path / "n")
+
+
+def test_an_expression_of_archives_is_projected_into_one(tiny_base, tmp_path):
+    base, tuned = str(tiny_base), tiny_tuned(tiny_base, tmp_path / "tuned", seed=3)
+    for name in ("a", "b"):
+        run(base, tuned, "lowrank(rank=4, dtype='F32')", tmp_path / name)
+    text = f"{base} + 0.75*{tmp_path / 'a'} + 0.25*{tmp_path / 'b'}"
+    run(base, text, "lowrank(rank=4, dtype='F32')", tmp_path / "c")
+    one, two = (open_model(f"{base} + {tmp_path / n}").tensors for n in ("a", "c"))
+    name = "model.layers.0.mlp.up_proj.weight"
+    assert np.allclose(read(one, name).float(), read(two, name).float(), atol=1e-3)
+    assert (tmp_path / "c").stat().st_size < 1.2 * (tmp_path / "a").stat().st_size

@@ -18,7 +18,7 @@ __all__ = ["compress_files", "plan_files"]
 
 def plan_files(request: Request) -> dict[str, Any]:
     """What `compress_files` would do, JSON-able; raises what it would raise before it encodes."""
-    made, operands = parse_codec(request.codec), open_operands(request.base, request.tuned)
+    made, operands = parse_codec(request.codec), open_operands(request.base, request.tuned, request.against)
     written = plan_delta(request.out, operands.delta, overwrite=request.overwrite, inputs=list(operands.paths))
     plan = plan_compression(
         operands.delta, made, ratio=request.ratio, nbytes=request.nbytes, base=operands.base.sidecar
@@ -36,6 +36,6 @@ def plan_files(request: Request) -> dict[str, Any]:
 def compress_files(request: Request, progress: Progress = silent) -> Compressed:
     """Compress what a request names. See `archive.compress`."""
     parse_codec(request.codec)  # before anything is opened
-    operands = open_operands(request.base, request.tuned)
+    operands = open_operands(request.base, request.tuned, request.against)
     check_apart(Path(request.out).resolve(), [p.resolve() for p in operands.paths])
     return compress(operands, request, progress)

@@ -24,8 +24,8 @@ class Request:
     """The delta `tuned` - `base` (paths, hub ids; `tuned` may be a delta file, an adapter or a recipe) into `out`.
 
     `codec` is spelled as in a recipe. `ratio` is for the payload of the coded matrices, against their bytes in the
-    fine-tune; `nbytes` for the whole file, which ends at or under it. `sampling` turns calibration on. Threads change
-    no byte; 0 means one a core.
+    fine-tune; `nbytes` for the whole file, which ends at or under it. `sampling` turns calibration on. `against` names
+    the checkpoint that is served in the base's place, quantised or not. Threads change no byte; 0 means one a core.
     """
 
     base: str
@@ -35,6 +35,7 @@ class Request:
     ratio: float | None = None
     nbytes: int | None = None
     sampling: Sampling | None = None
+    against: str = ""
     device: str = "cpu"
     threads: int = 0
     overwrite: bool = False

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from deltakit.checkpoint.dequantised import open_floats
 from deltakit.checkpoint.fingerprint import fingerprint
-from deltakit.checkpoint.open import Checkpoint, open_checkpoint
+from deltakit.checkpoint.open import Checkpoint
 from deltakit.checkpoint.pump import Progress, silent
 from deltakit.checkpoint.staging import check_apart
 from deltakit.checkpoint.write import Written, plan_checkpoint, write_checkpoint
@@ -37,7 +38,7 @@ def restored_model(base: Checkpoint, delta: str) -> Model:
 
 def plan_restore(base: str, delta: str, out: Path, *, overwrite: bool = False) -> dict[str, Any]:
     """What `restore` would do; no weights are read but for fingerprints."""
-    opened = open_checkpoint(base)
+    opened = open_floats(base)
     check_apart(Path(out).resolve(), [p.resolve() for p in local_paths(delta)])
     model = restored_model(opened, delta)
     sidecar, removed = model.sidecar.cleaned()
@@ -60,7 +61,7 @@ def restore(
     progress: Progress = silent,
 ) -> Restored:
     """Write base + delta to the folder `out`. Errors: MismatchError (wrong base), NoEffectError, the writer's."""
-    opened = open_checkpoint(base)
+    opened = open_floats(base)
     check_apart(Path(out).resolve(), [p.resolve() for p in local_paths(delta)])
     model = restored_model(opened, delta)
     sidecar, removed = model.sidecar.cleaned()
