@@ -110,7 +110,7 @@ def test_bytes_do_not_depend_on_threads_or_order(pair, tmp_path):
 
 
 def test_a_killed_run_resumes_to_the_same_bytes(pair, tmp_path, monkeypatch):
-    monkeypatch.setattr("deltakit.delta.file.write._SECONDS", 0.0)
+    monkeypatch.setattr("deltakit.delta.file.segments._SECONDS", 0.0)
     run(pair, tmp_path / "whole", ratio=8)
     assert killed_at(60, lambda: run(pair, tmp_path / "a", ratio=8))
     assert not (tmp_path / "a").exists()
@@ -120,7 +120,7 @@ def test_a_killed_run_resumes_to_the_same_bytes(pair, tmp_path, monkeypatch):
 
 
 def test_another_codec_does_not_resume_what_was_left(pair, tmp_path, monkeypatch):
-    monkeypatch.setattr("deltakit.delta.file.write._SECONDS", 0.0)
+    monkeypatch.setattr("deltakit.delta.file.segments._SECONDS", 0.0)
     assert killed_at(60, lambda: run(pair, tmp_path / "a", ratio=8))
     assert run(pair, tmp_path / "a", "sign").resumed == 0
 

@@ -12,7 +12,7 @@ from deltakit.checkpoint.sidecar import Sidecar
 from deltakit.delta.applied import Applied
 from deltakit.delta.difference import difference
 from deltakit.delta.expression import Delta, Entry, Lineage, Part
-from deltakit.delta.file import write
+from deltakit.delta.file import segments, write
 from deltakit.delta.file.container import open_archive, open_delta
 from deltakit.delta.file.write import differing, plan_delta, write_delta, write_sum
 from deltakit.delta.terms.dense import Dense
@@ -87,16 +87,16 @@ def test_an_existing_output_is_never_harmed(tmp_path, monkeypatch):
 def test_a_killed_run_resumes_to_the_same_bytes(tmp_path, monkeypatch):
     base, tuned = pair()
     whole_run = write_delta(tmp_path / "whole", difference(base, tuned), plan=PLAN).path.read_bytes()
-    monkeypatch.setattr(write, "_SECONDS", -1.0)  # sync the journal after every tensor
+    monkeypatch.setattr(segments, "_SECONDS", -1.0)  # sync the journal after every tensor
     calls = []
 
-    def dies(name, entry, real=write.pack_tensor):
+    def dies(name, entry, real=segments.pack_tensor):
         calls.append(name)
         if len(calls) == 3:
             raise ResourceError("killed here")
         return real(name, entry)
 
-    monkeypatch.setattr(write, "pack_tensor", dies)
+    monkeypatch.setattr(segments, "pack_tensor", dies)
     with pytest.raises(ResourceError):
         write_delta(tmp_path / "d", difference(base, tuned), plan=PLAN, threads=1)
     assert not (tmp_path / "d").exists()

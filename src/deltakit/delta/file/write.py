@@ -5,25 +5,28 @@ A killed run, started again, takes over what is finished and ends in the same by
 
 from __future__ import annotations
 
-import time
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 from deltakit.checkpoint import disk
 from deltakit.checkpoint.checksum import checksum
-from deltakit.checkpoint.journal import Record
+from deltakit.checkpoint.journal import Journal, Record
 from deltakit.checkpoint.open import Checkpoint
-from deltakit.checkpoint.pump import Progress, pump, silent
+from deltakit.checkpoint.pump import Progress, silent
+from deltakit.checkpoint.ranks import ALONE, Ranks
 from deltakit.checkpoint.sidecar import Sidecar
-from deltakit.checkpoint.staging import Staging, check_apart, check_output
+from deltakit.checkpoint.staging import Staging, check_apart, check_output, resolved, staging_root
 from deltakit.delta.expression import Delta, Lineage
-from deltakit.delta.file.container import KIND, pack_header, pack_tensor
+from deltakit.delta.file.container import KIND, pack_header
+from deltakit.delta.file.segments import Segments, taken_over
+from deltakit.errors import MismatchError
+from deltakit.manifest import digest
 
-__all__ = ["WrittenDelta", "differing", "plan_delta", "write_delta", "write_sum"]
+__all__ = ["Fill", "WrittenDelta", "differing", "plan_delta", "write_delta", "write_sum"]
 
-_BATCH, _SECONDS = 64 << 20, 2.0  # the journal is synced after so many bytes, or so much time
+Fill: TypeAlias = Callable[[Segments], None]  # makes every segment that is not finished
 _FILE = "delta"
 _SLACK = 1 << 20
 
@@ -71,26 +74,104 @@ def write_delta(
     inputs: Sequence[Checkpoint] = (),
     threads: int = 0,
     progress: Progress = silent,
+    crew: Ranks = ALONE,
+    fill: Fill | None = None,
 ) -> WrittenDelta:
     """Write a delta to the file `out`; references become exact terms, everything else stays what it is.
 
     `plan` must say all that decides the bytes besides the lineage (codec, seed, ...): it names the staging folder that
-    an interrupted run resumes from. `base` is the base's sidecar: only files that differ from it are stored. The bytes
-    do not depend on `threads`. Errors: InputError (output in the way, input changed), ResourceError (disk).
+    an interrupted run resumes from. `base` is the base's sidecar: only files that differ from it are stored. `fill`
+    makes the segments in an order of its own (None: each tensor as the delta gives it). The bytes do not depend on
+    `threads`, nor on how many processes (`crew`) call this alike. Errors: InputError (output in the way, input
+    changed), ResourceError (disk; the other processes are gone), MismatchError (the processes disagree).
     """
-    out = Path(out)
     files = differing(delta.sidecar, base or Sidecar())
-    paths = [p for c in inputs for p in c.inputs]
     full = {"plan": plan, "lineage": _lineage(delta.lineage), "files": {n: checksum(r) for n, r in files.files.items()}}
-    with Staging(out, full, overwrite, inputs=paths) as staging:
-        done = {n: r for n in delta.specs if (r := staging.journal.get(n)) is not None}
-        resumed = len(done)
-        _pull(delta, staging, done, threads, progress)
+    task = _Task(Path(out), delta, full, files, fill or _as_given(delta), crew, threads, progress if crew.leads else silent)
+    _agree(task)
+    return _lead(task, overwrite, inputs) if crew.leads else _follow(task)
+
+
+@dataclass(frozen=True)
+class _Task:
+    """What all processes that write one file hold alike."""
+
+    out: Path
+    delta: Delta
+    plan: Mapping[str, Any]
+    files: Sidecar
+    fill: Fill
+    crew: Ranks
+    threads: int
+    progress: Progress
+
+    @property
+    def topic(self) -> str:
+        return digest(self.plan)
+
+    def segments(self, folder: Path, journal: Journal, done: Mapping[str, Record]) -> Segments:
+        """What is finished, open for more."""
+        return Segments(
+            self.delta.specs, folder, journal, done, self.crew,
+            topic=self.topic, threads=self.threads, progress=self.progress,
+        )  # fmt: skip
+
+    def run(self, segments: Segments) -> None:
+        """Fill what is left."""
+        self.progress.start("writing delta", sum(s.nbytes for s in self.delta.specs.values()))
+        try:
+            self.progress.advance(sum(self.delta.specs[n].nbytes for n in segments.done))
+            self.fill(segments)
+        finally:
+            self.progress.stop()
+
+
+def _as_given(delta: Delta) -> Fill:
+    return lambda segments: segments.pull(delta.specs, delta.entries.__getitem__)
+
+
+def _agree(task: _Task) -> None:
+    crew = task.crew
+    if crew.world > 1 and crew.told(f"{resolved(task.out)}/plan", task.topic) != task.topic:
+        raise MismatchError(
+            f"process {crew.rank} plans another output than process 0",
+            remedy="give all processes the same command, the same files and the same libraries",
+        )
+
+
+def _lead(task: _Task, overwrite: bool, inputs: Sequence[Checkpoint]) -> WrittenDelta:
+    crew, several = task.crew, task.crew.world > 1
+    with Staging(task.out, task.plan, overwrite, inputs=[p for c in inputs for p in c.inputs]) as staging:
+        done = taken_over(staging, task.delta.specs)
+        if several:
+            crew.told(f"{task.topic}/done", [asdict(r) for r in done.values()])
+        segments = task.segments(staging.folder, staging.journal, done)
+        task.run(segments)
         for checkpoint in inputs:
             checkpoint.check_unchanged()
-        size = _join(staging, _index(delta, done), done, files)
+        if several:  # nobody may be reading segments when they are joined
+            crew.gathered(f"{task.topic}/filled", None)
+        size = _join(staging, _index(task.delta, segments.done), segments.done, task.files)
         staging.commit_file(_FILE)
-    return WrittenDelta(out, size, sum(r.length for r in done.values()), len(done), resumed)
+    made = WrittenDelta(task.out, size, segments.nbytes, len(segments.done), segments.resumed)
+    if several:
+        crew.told(f"{task.topic}/written", [made.nbytes, made.payload, made.tensors, made.resumed])
+        crew.gathered(f"{task.topic}/bye", None)
+    return made
+
+
+def _follow(task: _Task) -> WrittenDelta:
+    done = {r["name"]: Record(**r) for r in task.crew.told(f"{task.topic}/done")}
+    root = staging_root(resolved(task.out), task.plan)
+    journal = Journal(root / f"journal-{task.crew.rank}.jsonl", root / "files", task.topic)
+    try:
+        task.run(task.segments(root / "files", journal, done))
+    finally:
+        journal.close()
+    task.crew.gathered(f"{task.topic}/filled", None)
+    made = WrittenDelta(task.out, *task.crew.told(f"{task.topic}/written"))
+    task.crew.gathered(f"{task.topic}/bye", None)
+    return made
 
 
 def write_sum(
@@ -107,49 +188,6 @@ def write_sum(
         disk.write_file(staging.folder / _FILE, head)
         staging.commit_file(_FILE)
     return WrittenDelta(Path(out), len(head), 0, 0, 0)
-
-
-def _pull(delta: Delta, staging: Staging, done: dict[str, Record], threads: int, progress: Progress) -> None:
-    """Make and journal the segment of every tensor that is not in `done`."""
-    numbers = {n: i for i, n in enumerate(delta.specs)}
-    progress.start("writing delta", sum(s.nbytes for s in delta.specs.values()))
-    progress.advance(sum(delta.specs[n].nbytes for n in done))
-
-    def work(name: str) -> Record:
-        item, blob = pack_tensor(name, delta.entries[name])
-        file = f"{numbers[name]:06d}"
-        _write(staging.folder / file, blob)
-        return Record(name, file, 0, len(blob), checksum(blob), {"item": item})
-
-    try:
-        _note(staging, done, pump([n for n in delta.specs if n not in done], work, threads=threads), delta, progress)
-    finally:
-        progress.stop()
-
-
-def _note(
-    staging: Staging, done: dict[str, Record], records: Iterator[tuple[str, Record]], delta: Delta, progress: Progress
-) -> None:
-    batch: list[Record] = []
-    last = time.monotonic()
-    for name, record in records:
-        done[name] = record
-        batch.append(record)
-        progress.advance(delta.specs[name].nbytes, name)
-        if sum(r.length for r in batch) >= _BATCH or time.monotonic() - last > _SECONDS:
-            staging.journal.extend(batch)
-            batch, last = [], time.monotonic()
-    staging.journal.extend(batch)
-
-
-def _write(path: Path, blob: bytes) -> None:
-    """A segment; the journal syncs it."""
-    fd = disk.create(path)
-    try:
-        disk.set_size(fd, len(blob), path)
-        disk.pwrite(fd, blob, 0, path)
-    finally:
-        disk.close(fd)
 
 
 def _index(delta: Delta, done: Mapping[str, Record]) -> dict[str, Any]:
