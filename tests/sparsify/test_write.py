@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from deltakit.checkpoint.open import open_checkpoint
-from deltakit.delta.file import write as writer
+from deltakit.delta.file import segments as writer
 from deltakit.delta.file.container import open_delta
 from deltakit.delta.file.extract import extract
 from deltakit.delta.open import open_as_delta, open_model
