@@ -12,14 +12,14 @@ from numpy.typing import NDArray
 
 from deltakit.delta.coding.packing import Codes, check_bits
 
-__all__ = ["nearest", "quantise"]
+__all__ = ["AROUND", "INSIDE", "STEP", "nearest", "quantise"]
 
 Float64 = NDArray[np.float64]
 
 # The best step of a uniform grid for a unit Gaussian, by bits (Max, 1960).
-_STEP = (0.0, 1.5958, 0.9957, 0.5860, 0.3352, 0.1881, 0.1041, 0.0568, 0.0308)
-_AROUND = np.array([0.7, 0.8, 0.9, 1.0, 1.1, 1.25, 1.5])  # of the Gaussian's best
-_INSIDE = np.array([0.5, 0.65, 0.8, 0.88, 0.94, 1.0])  # of the range: what many bits and heavy tails want
+STEP = np.array([0.0, 1.5958, 0.9957, 0.5860, 0.3352, 0.1881, 0.1041, 0.0568, 0.0308])
+AROUND = np.array([0.7, 0.8, 0.9, 1.0, 1.1, 1.25, 1.5])  # of the Gaussian's best
+INSIDE = np.array([0.5, 0.65, 0.8, 0.88, 0.94, 1.0])  # of the range: what many bits and heavy tails want
 _POLISH = 1
 
 
@@ -37,7 +37,7 @@ def quantise(x: Float64, bits: int) -> tuple[Codes, float]:
         return np.full(x.shape, half, np.uint8), 0.0
     y = x / peak  # no overflow or underflow in the squares
     rms = float(np.sqrt(np.mean(y * y)))
-    scale = np.concatenate([rms * _STEP[bits] * _AROUND, _INSIDE / (half - 0.5)])[:, None]
+    scale = np.concatenate([rms * STEP[bits] * AROUND, INSIDE / (half - 0.5)])[:, None]
     for _ in range(_POLISH):
         codes = nearest(y, scale, bits)
         fitted = (codes * y).sum(axis=1, keepdims=True) / (codes * codes).sum(axis=1, keepdims=True)
