@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from deltakit.checkpoint.fingerprint import fingerprint
+from deltakit.checkpoint.fingerprint import content_digest, fingerprint
 from deltakit.checkpoint.open import open_checkpoint
 from deltakit.tensors import TensorSpec
 from support.models import random_tensors, save, save_sharded
@@ -64,3 +64,14 @@ def test_name_shape_and_dtype_count(name: str, spec: TensorSpec) -> None:
 def test_blocks_that_cross_rows(row: int) -> None:
     tensors = random_tensors({"t": TensorSpec((300_000 // row, row), "BF16")})
     assert fingerprint(memory(tensors)) == by_the_page(tensors)
+
+
+def test_the_content_digest_misses_no_byte(tmp_path: Path) -> None:
+    tensors = random_tensors(SPECS)
+    found = content_digest(memory(tensors))
+    assert content_digest(open_checkpoint(save_sharded(tmp_path / "many", tensors, 3))) == found
+    spec, raw = tensors["b"]
+    changed = bytearray(raw)
+    changed[5000] ^= 1  # between the blocks that a fingerprint looks at
+    assert fingerprint(memory({**tensors, "b": (spec, bytes(changed))})) == fingerprint(memory(tensors))
+    assert content_digest(memory({**tensors, "b": (spec, bytes(changed))})) != found

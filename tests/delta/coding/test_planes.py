@@ -69,3 +69,10 @@ def test_a_plane_that_lies_about_its_size_is_refused_before_it_is_unpacked():
         inflate(bomb, 50_000)
     with pytest.raises(CheckpointError, match="damaged|another size"):
         inflate(memoryview(b"not a frame"), 100)
+
+
+def test_a_chunk_that_nobody_writes_is_refused_before_it_is_unpacked():
+    lie = memoryview(np.uint32(1 << 31).tobytes() + bytes(8))  # two planes of zeros, of 2**31 rows each
+    with pytest.raises(CheckpointError, match="too large"):
+        Planes.open(lie, 1 << 31, 1 << 8, 2)
+    assert Planes.open(memoryview(np.uint32(1).tobytes() + bytes(4)), 1, 1 << 25, 1).step == 1  # one row is never cut

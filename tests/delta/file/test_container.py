@@ -5,23 +5,37 @@ from __future__ import annotations
 import hashlib
 import json
 import struct
+from dataclasses import replace
 
+import numpy as np
 import pytest
 import zstandard
 
+from deltakit.checkpoint.checksum import checksum
+from deltakit.checkpoint.sidecar import Sidecar
 from deltakit.delta.difference import difference
-from deltakit.delta.expression import Entry
+from deltakit.delta.expression import Delta, Entry, Part
 from deltakit.delta.file.container import MAGIC, VERSION, is_delta, open_archive, open_delta, pack_header, pack_tensor
 from deltakit.delta.file.write import write_delta
+from deltakit.delta.terms.dense import Dense
 from deltakit.errors import CheckpointError, DeltakitError
 from deltakit.tensors import TensorSpec
-from support.tensors import pair
+from support.memory import peak_below
+from support.tensors import normal, pair
 
 
 @pytest.fixture
 def file(tmp_path):
     base, tuned = pair()
     return write_delta(tmp_path / "d", difference(base, tuned), plan={}).path
+
+
+@pytest.fixture
+def full_file(tmp_path):
+    """Tensors with and without terms, and files inside."""
+    files = Sidecar({"LICENSE": b"MIT " * 50, "chat_template.jinja": b"{{ x }}", "tokenizer.json": b"{}"})
+    delta = replace(difference(*pair()), sidecar=files)
+    return write_delta(tmp_path / "full", delta, plan={}).path
 
 
 def forged(path, change):
@@ -64,12 +78,33 @@ def test_is_delta(file, tmp_path):
     assert not is_delta(tmp_path / "other")
 
 
-def test_every_truncation_is_noticed(file):
-    raw = file.read_bytes()
-    for size in [0, 7, 8, 39, 40, 60, len(raw) // 2, len(raw) - 1]:
-        file.write_bytes(raw[:size])
+def test_every_truncation_is_noticed(full_file):
+    """At every boundary between sections (header fields, index, each blob, each file inside), one byte before and
+    behind it."""
+    raw, archive = full_file.read_bytes(), open_archive(full_file)
+    assert len(archive.files) == 3
+    bounds = {0, 8, 12, 16, 24, 32, 40, *sum([*archive.places.values(), *archive.files.values()], ())}
+    assert max(bounds) == len(raw)
+    for size in sorted({b + d for b in bounds for d in (-1, 0, 1)} - {-1, len(raw)}):
+        full_file.write_bytes(raw[:size] + b"x" * (size - len(raw)))
         with pytest.raises(CheckpointError):
-            open_delta(file)
+            open_delta(full_file)
+
+
+def test_a_truncation_names_what_is_cut(full_file):
+    raw, archive = full_file.read_bytes(), open_archive(full_file)
+    for name, (start, stop) in {**archive.places, **archive.files}.items():
+        if stop > start:
+            full_file.write_bytes(raw[: stop - 1])
+            with pytest.raises(CheckpointError, match=f"cut is {name!r}"):
+                open_delta(full_file)
+
+
+def test_blobs_lie_without_gaps(full_file):
+    raw, archive = full_file.read_bytes(), open_archive(full_file)
+    places = [*archive.places.values(), *archive.files.values()]
+    assert [start for start, _ in places[1:]] == [stop for _, stop in places[:-1]]
+    assert places[0][0] == 40 + int.from_bytes(raw[16:24], "little")
 
 
 def test_a_cut_blob_names_its_tensor(file):
@@ -104,12 +139,14 @@ def test_a_flipped_bit_in_the_index_is_found_at_once(file):
         open_delta(file)
 
 
-def test_a_future_version_says_so(file):
+@pytest.mark.parametrize(("at", "says"), [(8, "format 9, this deltakit reads 1"), (12, "format 1.9")])
+def test_a_future_version_says_so(file, at, says):
     raw = bytearray(file.read_bytes())
-    raw[8] = 9
+    raw[at] = 9
     file.write_bytes(bytes(raw))
-    with pytest.raises(CheckpointError, match="format 9"):
+    with pytest.raises(CheckpointError, match=says) as wrong:
         open_delta(file)
+    assert "update deltakit" in str(wrong.value)
 
 
 def test_an_index_bomb_is_refused_before_it_is_unpacked(file):
@@ -117,6 +154,14 @@ def test_an_index_bomb_is_refused_before_it_is_unpacked(file):
     raw[24:32] = (1 << 40).to_bytes(8, "little")
     file.write_bytes(bytes(raw))
     with pytest.raises(CheckpointError, match="too large"):
+        open_delta(file)
+
+
+def test_an_index_that_inflates_to_more_than_the_header_says(file):
+    packed = zstandard.ZstdCompressor().compress(b" " * (1 << 24))
+    digest = hashlib.blake2b(packed, digest_size=8).digest()
+    file.write_bytes(struct.pack("<8sIIQQ8s", MAGIC, 1, 0, len(packed), 100, digest) + packed)
+    with peak_below(1 << 20), pytest.raises(CheckpointError, match="16777216 bytes should have 100"):
         open_delta(file)
 
 
@@ -147,16 +192,47 @@ def test_an_index_without_its_fields_is_refused(file):
         file.write_bytes(raw)
 
 
-def test_a_damaged_file_inside(tmp_path):
-    from deltakit.checkpoint.sidecar import Sidecar
-    from deltakit.delta.expression import Delta
+def test_a_damaged_file_inside_harms_nothing_else(full_file):
+    start, _ = open_archive(full_file).files["LICENSE"]
+    raw = bytearray(full_file.read_bytes())
+    raw[start] ^= 1
+    full_file.write_bytes(bytes(raw))
+    delta = open_delta(full_file)
+    assert delta.entries["a.weight"].parts
+    assert delta.sidecar.files["tokenizer.json"] == b"{}"
+    with pytest.raises(CheckpointError, match="'LICENSE' inside is damaged"):
+        delta.sidecar.files["LICENSE"]
 
-    path = write_delta(tmp_path / "d", Delta({}, sidecar=Sidecar({"LICENSE": b"MIT " * 50})), plan={}).path
-    raw = bytearray(path.read_bytes())
-    raw[-1] ^= 1
-    path.write_bytes(bytes(raw))
-    with pytest.raises(CheckpointError, match="LICENSE"):
-        open_delta(path)
+
+def test_a_file_inside_that_inflates_to_more_than_it_says(full_file):
+    archive = open_archive(full_file)
+    bomb = zstandard.ZstdCompressor().compress(bytes(1 << 24))
+    body = bytes(archive.data[min(s for s, _ in archive.places.values()) : archive.files["LICENSE"][0]])
+    index = json.loads(json.dumps(archive.index))
+    index["files"] = {"LICENSE": [len(bomb), 200, checksum(bomb)]}
+    full_file.write_bytes(pack_header(index) + body + bomb)
+    with peak_below(1 << 20), pytest.raises(CheckpointError, match="'LICENSE' inside: a compressed frame of 16777216"):
+        open_delta(full_file).sidecar.files["LICENSE"]
+
+
+def test_only_what_is_asked_for_is_read(full_file):
+    """Specs come from the index alone; one tensor touches no other, one range decodes no other."""
+    raw, places = bytearray(full_file.read_bytes()), open_archive(full_file).places
+    raw[places["embed.weight"][0]] ^= 1
+    full_file.write_bytes(bytes(raw))
+    delta = open_delta(full_file).bind(pair()[0])
+    assert sorted(delta.specs) == ["a.weight", "embed.weight", "norm.weight"]
+    assert delta.rows("a.weight", 3, 5).shape == (2, 10)
+
+
+def test_one_range_of_rows_decodes_no_other(tmp_path):
+    spec = TensorSpec((8 * 4096, 256), "F32")
+    tile = normal((4096, 256), 1)
+    term = Dense.of(lambda lo, hi: tile[np.arange(lo, hi) % 4096], spec)
+    delta = Delta({"w": Entry(spec, spec.rows, (Part(1.0, term),))})
+    path = write_delta(tmp_path / "d", delta, plan={}).path
+    with peak_below(spec.nbytes // 8):
+        assert (open_delta(path).rows("w", 9000, 9003) == tile[9000 % 4096 : 9000 % 4096 + 3]).all()
 
 
 def test_no_such_file(tmp_path):

@@ -17,10 +17,22 @@ from numpy.typing import NDArray
 
 from deltakit.errors import CheckpointError
 
-__all__ = ["CHUNK", "Planes", "Unsigned", "deflate", "encode", "inflate", "unzigzag", "zigzag"]
+__all__ = [
+    "CHUNK",
+    "MAX_CHUNK",
+    "Planes",
+    "Unsigned",
+    "check_chunk",
+    "deflate",
+    "encode",
+    "inflate",
+    "unzigzag",
+    "zigzag",
+]
 
 Unsigned = NDArray[Any]
 CHUNK = 1 << 18  # elements; small enough to decode alone, large enough for zstd
+MAX_CHUNK = 1 << 24  # elements that a reader unpacks at once, unless one row alone has more
 LEVEL = 3  # on deltas of fine-tunes level 9 is four times slower and no smaller
 
 
@@ -59,10 +71,18 @@ def inflate(stored: memoryview, size: int) -> bytes:
     try:
         if zstandard.frame_content_size(stored) != size:
             raise CheckpointError("a compressed plane has another size than its tensor", remedy="fetch the file again")
-        plane: bytes = zstandard.ZstdDecompressor().decompress(stored, max_output_size=size)
+        plane: bytes = zstandard.ZstdDecompressor().decompress(stored, allow_extra_data=False)
     except zstandard.ZstdError as broken:
         raise CheckpointError(f"a compressed plane is damaged ({broken})", remedy="fetch the file again") from None
     return plane
+
+
+def check_chunk(step: int, rows: int, row_size: int) -> None:
+    """A chunk that nobody writes would be unpacked whole: an archive of a few bytes could ask for any memory."""
+    if step > 1 and min(step, rows) * row_size > MAX_CHUNK:
+        raise CheckpointError(
+            f"chunks of {step} rows of {row_size} elements are too large", remedy="fetch the file again"
+        )
 
 
 def encode(pull: Callable[[int, int], Unsigned], rows: int, row_size: int) -> bytes:
@@ -101,6 +121,7 @@ class Planes:
         ends = table + np.cumsum(np.frombuffer(payload[4:table], "<u4").astype(np.int64))
         if (int(ends[-1]) if count else table) != len(payload):
             raise CheckpointError("a payload's lengths do not add up", remedy="fetch the file again")
+        check_chunk(step, rows, row_size)
         return cls(payload, rows, row_size, itemsize, step, ends)
 
     @property

@@ -10,7 +10,7 @@ import hashlib
 import json
 import mmap
 import struct
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,11 +18,12 @@ from typing import Any
 from deltakit.checkpoint.checksum import checksum
 from deltakit.checkpoint.sidecar import Sidecar
 from deltakit.delta.expression import Delta, Entries, Entry, Lineage, Part
+from deltakit.delta.file.index import AGAIN, MAX_INDEX, lay_out, parse_index, unframe
 from deltakit.delta.terms import TERMS
 from deltakit.delta.terms.base import Term
 from deltakit.delta.terms.exact import Exact
 from deltakit.errors import CheckpointError, DeltakitError
-from deltakit.tensors import ITEMSIZE, TensorSpec
+from deltakit.tensors import TensorSpec
 
 __all__ = [
     "KIND",
@@ -40,8 +41,6 @@ MAGIC = b"DELTAKIT"
 KIND = "delta"
 VERSION = 1
 _HEAD = struct.Struct("<8sIIQQ8s")
-_MAX_INDEX = 256 << 20
-_FETCH = "fetch or make the file again"
 
 
 @dataclass(frozen=True)
@@ -60,20 +59,23 @@ class Archive:
         start, stop = self.places[name]
         blob = self.data[start:stop]
         if checksum(blob) != self.index["tensors"][name]["c"]:
-            raise CheckpointError(f"{self.path}: tensor {name!r} is damaged (checksum)", remedy=_FETCH)
+            raise CheckpointError(f"{self.path}: tensor {name!r} is damaged (checksum)", remedy=AGAIN)
         return blob
 
     def sidecar(self) -> Sidecar:
-        """The files inside."""
-        import zstandard
+        """The files inside; each is read, and checked, when it is asked for."""
+        return Sidecar(_Files(self))
 
-        files = {}
-        for name, (start, stop) in self.files.items():
-            packed, size = self.data[start:stop], int(self.index["files"][name][1])
-            if checksum(packed) != self.index["files"][name][2]:
-                raise CheckpointError(f"{self.path}: the file {name!r} inside is damaged (checksum)", remedy=_FETCH)
-            files[name] = zstandard.ZstdDecompressor().decompress(packed, max_output_size=size)
-        return Sidecar(files)
+    def file(self, name: str) -> bytes:
+        """One of the files inside, verified and unpacked."""
+        start, stop = self.files[name]
+        _, size, digest = self.index["files"][name]
+        if checksum(self.data[start:stop]) != digest:
+            raise CheckpointError(f"{self.path}: the file {name!r} inside is damaged (checksum)", remedy=AGAIN)
+        try:
+            return unframe(self.data[start:stop], size)
+        except CheckpointError as wrong:
+            raise CheckpointError(f"{self.path}: the file {name!r} inside: {wrong.message}", remedy=AGAIN) from wrong
 
     def entry(self, name: str) -> Entry:
         """One tensor's terms."""
@@ -97,11 +99,27 @@ class Archive:
             term: Term = TERMS.factory(kind).load(fields, payload, spec)  # type: ignore[attr-defined]
         except DeltakitError as wrong:
             raise type(wrong)(f"{self.path}: tensor {name!r}: {wrong.message}", remedy=wrong.remedy) from wrong
-        except (KeyError, TypeError, ValueError, IndexError) as wrong:
+        except (KeyError, TypeError, ValueError, IndexError, ArithmeticError) as wrong:
             raise CheckpointError(
-                f"{self.path}: tensor {name!r}: a {kind} term is malformed ({wrong!r})", remedy=_FETCH
+                f"{self.path}: tensor {name!r}: a {kind} term is malformed ({wrong!r})", remedy=AGAIN
             ) from wrong
         return term
+
+
+class _Files(Mapping[str, bytes]):
+    """The files inside an archive, by name."""
+
+    def __init__(self, archive: Archive) -> None:
+        self._archive = archive
+
+    def __getitem__(self, name: str) -> bytes:
+        return self._archive.file(name)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._archive.files)
+
+    def __len__(self) -> int:
+        return len(self._archive.files)
 
 
 def is_delta(path: Path) -> bool:
@@ -120,15 +138,13 @@ def open_archive(path: str | Path) -> Archive:
     with path.open("rb") as file:
         size = path.stat().st_size
         data = memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) if size else b"")
-    index, start = _index(path, data)
     try:
-        specs = {n: _spec(index["tensors"][n]) for n in sorted(index["tensors"])}
-        places, at = _places({n: sum(p[-1] for p in _payloads(t)) for n, t in index["tensors"].items()}, start)
-        files, at = _places({n: int(f[0]) for n, f in index.get("files", {}).items()}, at)
-    except (KeyError, TypeError, ValueError, AttributeError) as wrong:
-        raise CheckpointError(f"{path}: the index is malformed ({wrong!r})", remedy=_FETCH) from wrong
-    _check_size(path, len(data), at, {**places, **files})
-    return Archive(path, data, index, places, files, specs)
+        index, start = _index(data)
+        layout = lay_out(index, start)
+    except CheckpointError as wrong:
+        raise CheckpointError(f"{path}: {wrong.message}", remedy=wrong.remedy, details=wrong.details) from wrong
+    _check_size(path, len(data), layout.size, {**layout.places, **layout.files})
+    return Archive(path, data, index, layout.places, layout.files, layout.specs)
 
 
 def open_delta(path: str | Path) -> Delta:
@@ -180,55 +196,25 @@ def solid(term: Term) -> Term:
     return found
 
 
-def _index(path: Path, data: memoryview) -> tuple[dict[str, Any], int]:
-    import zstandard
-
+def _index(data: memoryview) -> tuple[dict[str, Any], int]:
+    """The parsed index and where it ends."""
     if len(data) < _HEAD.size or bytes(data[:8]) != MAGIC:
-        raise CheckpointError(
-            f"{path}: not a delta file ({len(data)} bytes)", remedy="make one with `deltakit extract`"
-        )
-    _, version, _, packed, size, digest = _HEAD.unpack(data[: _HEAD.size])
-    if version != VERSION:
-        raise CheckpointError(f"{path}: format {version}, this deltakit reads {VERSION}", remedy="update deltakit")
+        raise CheckpointError(f"not a delta file ({len(data)} bytes)", remedy="make one with `deltakit extract`")
+    _, version, zero, packed, size, digest = _HEAD.unpack(data[: _HEAD.size])
+    if version != VERSION or zero:
+        said = f"{version}.{zero}" if zero else str(version)
+        raise CheckpointError(f"format {said}, this deltakit reads {VERSION}", remedy="update deltakit")
     stop = _HEAD.size + packed
-    if size > _MAX_INDEX or stop > len(data):
-        raise CheckpointError(f"{path}: the index is cut short or too large", remedy=_FETCH)
+    if size > MAX_INDEX or stop > len(data):
+        raise CheckpointError("the index is cut short or too large", remedy=AGAIN)
     if hashlib.blake2b(data[_HEAD.size : stop], digest_size=8).digest() != digest:
-        raise CheckpointError(f"{path}: the index is damaged (checksum)", remedy=_FETCH)
-    try:
-        index = json.loads(zstandard.ZstdDecompressor().decompress(data[_HEAD.size : stop], max_output_size=size))
-    except (zstandard.ZstdError, ValueError) as wrong:
-        raise CheckpointError(f"{path}: the index cannot be read ({wrong})", remedy=_FETCH) from None
-    return index, stop
-
-
-def _payloads(item: Mapping[str, Any]) -> list[list[Any]]:
-    return [*item.get("p", ()), *([item["a"]] if "a" in item else [])]
-
-
-def _places(sizes: Mapping[str, int], at: int) -> tuple[dict[str, tuple[int, int]], int]:
-    """Where blobs of these sizes lie, one behind the other in sorted order."""
-    places = {}
-    for name in sorted(sizes):
-        if sizes[name] < 0:
-            raise ValueError(f"{name} has a negative size")
-        places[name] = (at, at + sizes[name])
-        at += sizes[name]
-    return places, at
+        raise CheckpointError("the index is damaged (checksum)", remedy=AGAIN)
+    return parse_index(unframe(data[_HEAD.size : stop], size)), stop
 
 
 def _check_size(path: Path, size: int, want: int, places: Mapping[str, tuple[int, int]]) -> None:
     if size == want:
         return
     cut = next((n for n, (_, stop) in places.items() if stop > size), None)
-    where = f"; the first tensor cut is {cut!r}" if cut else "; there are bytes behind its end"
-    raise CheckpointError(f"{path}: {size} bytes, its index says {want}{where}", remedy=_FETCH)
-
-
-def _spec(item: Mapping[str, Any]) -> TensorSpec:
-    shape = tuple(int(n) for n in item["s"])
-    rows = shape[0] if shape else 1
-    sane = all(n >= 0 for n in shape) and len(shape) <= 8 and 0 <= int(item.get("h", rows)) <= rows
-    if not sane or item["d"] not in ITEMSIZE:
-        raise CheckpointError(f"a tensor has the impossible spec {item['s']} {item['d']}", remedy=_FETCH)
-    return TensorSpec(shape, item["d"])
+    where = f"; the first part that is cut is {cut!r}" if cut else "; there are bytes behind its end"
+    raise CheckpointError(f"{path}: {size} bytes, its index says {want}{where}", remedy=AGAIN)

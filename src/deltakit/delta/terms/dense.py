@@ -11,7 +11,8 @@ import numpy as np
 from deltakit.delta.coding.planes import Unsigned, encode
 from deltakit.delta.terms.base import Float32
 from deltakit.delta.terms.packed import Packed
-from deltakit.tensors import TensorSpec, from_float32, numpy_bits, to_float32
+from deltakit.errors import CheckpointError
+from deltakit.tensors import FLOAT_DTYPES, TensorSpec, from_float32, numpy_bits, to_float32
 
 __all__ = ["Dense"]
 
@@ -45,6 +46,8 @@ class Dense(Packed):
 
     @classmethod
     def load(cls, fields: dict[str, Any], payload: memoryview, spec: TensorSpec) -> Self:
-        made = cls(spec, payload, str(fields["t"]))
+        if fields["t"] not in FLOAT_DTYPES:
+            raise CheckpointError(f"a dense term has values of dtype {fields['t']!r}")
+        made = cls(spec, payload, fields["t"])
         made.planes  # noqa: B018  # sizes are checked before anything is asked for
         return made

@@ -115,7 +115,7 @@ class Sign(Term):
             raise CheckpointError(f"a sign payload has {payload.nbytes} bytes, its scales and mask take {end}")
         scales = to_float32(payload[:at], _scale_dtype(axis)).reshape(scale_shape(shape, axis))
         term = cls(spec, axis, scales, payload[end:], None if masked is None else payload[at:end])
-        count = spec.numel if masked is None else term._ones(spec.numel)
+        count = spec.numel if masked is None else term._ones(spec.numel) if masked else 0  # 0 bytes: all are zeros
         if len(term.signs) != packed_size(count, 1):
             raise CheckpointError(f"a sign payload holds {len(term.signs)} bytes for the signs of {count} elements")
         return term

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deltakit import rng
-from deltakit.delta.coding.planes import CHUNK, Planes, deflate, encode, inflate
+from deltakit.delta.coding.planes import CHUNK, Planes, check_chunk, deflate, encode, inflate
 from deltakit.delta.terms.base import Float32, Term
 from deltakit.errors import CheckpointError
 from deltakit.tensors import TensorSpec
@@ -105,7 +105,11 @@ class Sparse(Term):
     @classmethod
     def load(cls, fields: dict[str, Any], payload: memoryview, spec: TensorSpec) -> Sparse:
         _table(payload, spec)
-        return cls(spec, payload, float(fields.get("f", 1.0)), fields.get("k"), int(fields.get("t", 0)))
+        factor, key, threshold = fields.get("f", 1.0), fields.get("k"), fields.get("t", 0)
+        seeded = type(key) is int and 0 <= key < 1 << 64 and type(threshold) is int and 1 <= threshold <= 1 << 32
+        if not (seeded or key is None) or type(factor) not in (int, float):
+            raise CheckpointError(f"a sparse term has the factor {factor!r}, key {key!r} and threshold {threshold!r}")
+        return cls(spec, payload, float(factor), key, threshold)
 
 
 def _stream(key: int, threshold: int, lo: int, hi: int) -> Mask:
@@ -135,6 +139,7 @@ def _table(payload: memoryview, spec: TensorSpec) -> tuple[int, NDArray[np.int64
     ends = table + np.cumsum(np.frombuffer(payload[4:table], "<u4").astype(np.int64))
     if (int(ends[-1]) if count else table) != len(payload):
         raise CheckpointError("a sparse payload's lengths do not add up", remedy="fetch the file again")
+    check_chunk(step, spec.rows, spec.row_size)
     return step, ends
 
 
