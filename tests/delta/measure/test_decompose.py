@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from deltakit.delta.measure.decompose import polar, product, svd
+from deltakit.delta.measure.decompose import batched, polar, product, svd, triplets
 
 
 def matrix(rows, columns, spectrum, seed=0, size=1.0):
@@ -79,18 +79,51 @@ def test_signs_do_not_depend_on_chance(shape):
     assert (side[np.abs(side).argmax(axis=0), np.arange(10)] > 0).all()
 
 
-def test_bytes_do_not_depend_on_threads():
+@pytest.mark.parametrize("double", [False, True])
+def test_bytes_do_not_depend_on_threads(double):
     delta = matrix(300, 200, SPECTRA["power"])
     before = torch.get_num_threads()
     found = []
     try:
         for threads in (1, 2):
             torch.set_num_threads(threads)
-            found.append([f.tobytes() for f in svd(delta, 50)])
+            found.append([f.tobytes() for f in svd(delta, 50, double)])
             assert torch.get_num_threads() == threads
     finally:
         torch.set_num_threads(before)
     assert found[0] == found[1]
+
+
+@pytest.mark.parametrize("shape", [(300, 160), (160, 300), (256, 256)])
+@pytest.mark.parametrize("spectrum", ["flat", "power", "pairs"])
+def test_float32_truncates_as_well_as_anything(shape, spectrum):
+    delta = matrix(*shape, SPECTRA[spectrum])
+    for rank in (3, min(shape) // 8, min(shape) // 3):
+        u, s, v = svd(delta, rank, double=False)
+        best = float((torch.linalg.svdvals(torch.from_numpy(delta).double())[rank:] ** 2).sum())
+        error = float(((delta - (u.astype(np.float64) * s) @ v.T) ** 2).sum())
+        assert error <= best * (1 + 1e-6)
+        assert np.all(s[:-1] >= s[1:])
+        for side in (u, v):
+            assert np.allclose(side.T @ side, np.eye(rank), atol=1e-5)
+
+
+def test_float32_finds_the_rank_of_a_lora_too():
+    rng = np.random.default_rng(3)
+    delta = (rng.standard_normal((300, 4)) @ rng.standard_normal((4, 200))).astype(np.float32)
+    u, s, v = svd(delta, 50, double=False)
+    assert len(s) == 4
+    assert np.allclose((u * s) @ v.T, delta, atol=1e-4)
+
+
+@pytest.mark.parametrize("double", [False, True])
+@pytest.mark.parametrize("shape", [(200, 150), (150, 200), (0, 4)])
+def test_a_batch_is_its_matrices(shape, double):
+    deltas = [torch.from_numpy(matrix(*shape, SPECTRA["power"], seed)) for seed in range(3)]
+    for one, found in zip(deltas, batched(deltas, 40, double), strict=True):
+        for a, b in zip(found, triplets(one, 40, double), strict=True):
+            assert torch.equal(a, b)
+    assert batched([], 3) == []
 
 
 def test_many_blocks_of_rows(monkeypatch):

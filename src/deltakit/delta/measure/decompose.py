@@ -1,47 +1,66 @@
-"""The truncated SVD of a delta by its Gram matrix in float64: as accurate as a float32 SVD, no slower, and streamable.
+"""The truncated SVD of a delta by the Gram matrix of its smaller side: a third of a full SVD's time, and streamable.
 
-The squared singular values of a float64 Gram matrix are good to about 1e-16 of the largest, so singular values down to
-1e-7 of the largest come out right. What lies under 2**-21 of the largest is rounding noise and is dropped, which also
-finds the true rank of a LoRA. Singular values are the lengths of delta @ v, and U is made orthonormal by Cholesky.
+Float64 (the default) keeps everything: the squared singular values are good to about 1e-16 of the largest, so singular
+values down to 1e-7 of the largest come out right. What lies under 2**-21 of the largest is rounding noise and is
+dropped, which also finds the true rank of a LoRA. Float32 is for truncating a plain delta (eigen.py): the error of the
+truncation is the least possible but for 1e-6 of it. Never for a whitened one, whose spectrum is too wide.
+
+Singular values are the lengths of delta @ v, with v turned within its span so that U is orthogonal.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
+from deltakit.delta.measure.eigen import leading
 from deltakit.delta.measure.threads import one_thread
 
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["NOISE", "polar", "product", "svd", "triplets"]
+__all__ = ["NOISE", "Triplets", "batched", "polar", "product", "svd", "triplets"]
 
 Float32 = NDArray[np.float32]
+Triplets = tuple["torch.Tensor", "torch.Tensor", "torch.Tensor"]
 NOISE = 2.0**-21
-_BLOCK = 1 << 22  # elements converted to float64 at a time
+_BLOCK = 1 << 22  # elements converted at a time
 
 
-def svd(delta: Float32, rank: int) -> tuple[Float32, Float32, Float32]:
+def svd(delta: Float32, rank: int, double: bool = True) -> tuple[Float32, Float32, Float32]:
     """U (rows, r), s (r,) descending, V (columns, r) with r = min(rank, numerical rank). The largest entry of every
     column of V (rows >= columns; else of U) is positive, so that signs are the same on every run."""
     import torch
 
     with one_thread():
-        found = triplets(torch.from_numpy(np.ascontiguousarray(delta)), rank)
+        found = triplets(torch.from_numpy(np.ascontiguousarray(delta)), rank, double)
         left, values, right = (f.float().numpy() for f in found)
         return left, values, right
 
 
-def triplets(delta: torch.Tensor, rank: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """What `svd` rounds: float64 tensors, of a float32 or float64 matrix. Call it within `one_thread`."""
-    if delta.shape[0] < delta.shape[1]:
-        right, values, left = triplets(delta.T.contiguous(), rank)
-        return left, values, right
-    return _tall(delta, rank) if 0 not in delta.shape and rank > 0 else _nothing(delta)
+def triplets(delta: torch.Tensor, rank: int, double: bool = True) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """What `svd` rounds, of a float32 or float64 matrix on any device: in float64, or without `double` in float32. Call
+    it within `one_thread`."""
+    return batched([delta], rank, double)[0]
+
+
+def batched(deltas: Sequence[torch.Tensor], rank: int, double: bool = True) -> list[Triplets]:
+    """`triplets` of matrices of one shape on one device, their eigenvectors found in one batch."""
+    import torch
+
+    if not deltas or 0 in deltas[0].shape or rank < 1:
+        return [_nothing(d) for d in deltas]
+    if deltas[0].shape[0] < deltas[0].shape[1]:
+        turned = batched([d.T.contiguous() for d in deltas], rank, double)
+        return [(left, values, right) for right, values, left in turned]
+    dtype = torch.float64 if double else torch.float32
+    peaks = [float(d.abs().max()) or 1.0 for d in deltas]
+    grams = [_gram(d, peak, dtype) for d, peak in zip(deltas, peaks, strict=True)]
+    bases = leading(grams, rank, double)
+    return [_triplets(d, peak, basis) for d, peak, basis in zip(deltas, peaks, bases, strict=True)]
 
 
 def polar(columns: torch.Tensor) -> torch.Tensor:
@@ -61,44 +80,55 @@ def polar(columns: torch.Tensor) -> torch.Tensor:
     return made
 
 
-def _nothing(delta: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+def _nothing(delta: torch.Tensor) -> Triplets:
     import torch
 
-    left, values, right = (torch.zeros(s, dtype=torch.float64) for s in ((len(delta), 0), (0,), (delta.shape[1], 0)))
+    shapes = ((delta.shape[0], 0), (0,), (delta.shape[1], 0))
+    left, values, right = (torch.zeros(s, dtype=torch.float64, device=delta.device) for s in shapes)
     return left, values, right
 
 
-def _tall(tall: torch.Tensor, rank: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """By the eigenvectors of the smaller Gram matrix."""
+def _gram(tall: torch.Tensor, peak: float, dtype: torch.dtype) -> torch.Tensor:
+    """(delta / peak)ᵀ (delta / peak)."""
     import torch
 
-    peak = float(tall.abs().max()) or 1.0
-    gram = torch.zeros((tall.shape[1], tall.shape[1]), dtype=torch.float64)
-    for block in _blocks(tall, peak):
+    gram = torch.zeros((tall.shape[1], tall.shape[1]), dtype=dtype, device=tall.device)
+    for block in _blocks(tall, peak, dtype):
         gram += block.T @ block
-    _, vectors = torch.linalg.eigh(gram)
-    top = torch.arange(len(gram) - 1, -1, -1)[: min(rank, len(gram))]
-    v = _signed(vectors[:, top])
-    u = torch.cat([block @ v for block in _blocks(tall, peak)])
+    return gram
+
+
+def _triplets(tall: torch.Tensor, peak: float, basis: torch.Tensor) -> Triplets:
+    """The singular triplets of delta within the span of an orthonormal basis (columns, r), in its dtype. Of a float64
+    basis the columns are singular vectors already."""
+    import torch
+
+    u, v = torch.cat([block @ basis for block in _blocks(tall, peak, basis.dtype)]), basis
+    if basis.dtype != torch.float64:
+        wide = u.double()
+        turn = torch.linalg.eigh(wide.T @ wide)[1].flip(1).to(basis.dtype)
+        u, v = u @ turn, v @ turn
+    signs = _signs(v)
+    u, v = u * signs, v * signs
     s = torch.linalg.vector_norm(u, dim=0)
     order = torch.argsort(s, descending=True, stable=True)
     order = order[: int((s > NOISE * s.max()).sum())]
     return _orthonormal(u[:, order] / s[order]), s[order] * peak, v[:, order]
 
 
-def _blocks(tall: torch.Tensor, peak: float) -> Iterator[torch.Tensor]:
-    """delta / peak by blocks of rows, float64, in memory that torch owns: BLAS may look at alignment."""
+def _blocks(tall: torch.Tensor, peak: float, dtype: torch.dtype) -> Iterator[torch.Tensor]:
+    """delta / peak by blocks of rows, in memory that torch owns: BLAS may look at alignment."""
     step = max(1, _BLOCK // tall.shape[1])
     for lo in range(0, tall.shape[0], step):
-        yield tall[lo : lo + step].double() / peak
+        yield tall[lo : lo + step].to(dtype) / peak
 
 
-def _signed(v: torch.Tensor) -> torch.Tensor:
-    """Every column turned so that its largest entry (the first of equals) is positive."""
+def _signs(v: torch.Tensor) -> torch.Tensor:
+    """What turns every column so that its largest entry (the first of equals) is positive: (columns,) of 1 and -1."""
     import torch
 
-    largest = v.abs().argmax(dim=0)
-    return v * torch.where(v.gather(0, largest[None]) < 0, -1.0, 1.0)
+    largest = v.gather(0, v.abs().argmax(dim=0)[None])[0]
+    return torch.where(largest < 0, -1.0, 1.0).to(v.dtype)
 
 
 def _orthonormal(u: torch.Tensor) -> torch.Tensor:
@@ -107,7 +137,7 @@ def _orthonormal(u: torch.Tensor) -> torch.Tensor:
 
     if not u.shape[1]:
         return u
-    factor = torch.linalg.cholesky(u.T @ u, upper=True)
+    factor = torch.linalg.cholesky((u.T @ u).double(), upper=True).to(u.dtype)
     made: torch.Tensor = torch.linalg.solve_triangular(factor, u, upper=True, left=False)
     return made
 
