@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 
 from deltakit.checkpoint.pump import Progress, silent
-from deltakit.checkpoint.sidecar import Sidecar
-from deltakit.compress.codec import Codec, Context, parse_codec
+from deltakit.compress.codec import Context, parse_codec
 from deltakit.compress.hessian import Hessian
-from deltakit.compress.plan.overhead import overhead
-from deltakit.compress.plan.plan import Plan, Row, check_size, for_bytes, plan_rows, spell
+from deltakit.compress.plan.choice import parse_choice
+from deltakit.compress.plan.plan import Plan, Row
+from deltakit.compress.plan.planning import changed, noted, plan_compression
 from deltakit.compress.run.operands import Operands
 from deltakit.compress.run.request import Request
 from deltakit.delta.expression import Delta, Entry, Lineage, Part, total
@@ -23,10 +23,10 @@ from deltakit.delta.file.write import write_delta
 from deltakit.delta.site import Site
 from deltakit.delta.terms.base import Float32
 from deltakit.delta.terms.lowrank import matrix_shape
-from deltakit.errors import InputError, NoEffectError, ResourceError
+from deltakit.errors import InputError
 from deltakit.tensors import row_blocks
 
-__all__ = ["Compressed", "compress", "compressed", "encoded", "plan_compression"]
+__all__ = ["Compressed", "compress", "compressed", "changed", "encoded", "noted", "plan_compression"]
 
 
 @dataclass(frozen=True)
@@ -60,32 +60,6 @@ class Compressed:
         return 8 * self.payload / max(1, self.elements)
 
 
-def plan_compression(
-    delta: Delta, codec: Codec, *, ratio: float | None = None, nbytes: int | None = None, base: Sidecar | None = None
-) -> Plan:
-    """What `compress` would do with a bound delta, tensor by tensor. With `nbytes`, reads as much as it needs to know
-    which tensors changed and what the exact ones take; with `ratio`, reads no weights."""
-    check_size(codec, ratio, nbytes)
-    made = noted(delta, spell(codec))
-    if delta.lineage.base and delta.lineage.base == delta.lineage.tuned:
-        _check_effect(delta)
-    if nbytes is None:
-        return Plan(spell(codec), ratio, None, plan_rows(made, codec, ratio))
-    same = [n for n in delta.specs if delta.entries[n].parts and not changed(delta.entries[n])]
-    rows = plan_rows(made, codec, None, same)
-    for _ in range(2):  # the second time with sizes in the index that are near the truth
-        rest = overhead(made, rows, base or Sidecar())
-        least = sum(codec.least(row.spec) for row in rows if row.action == "codec")
-        if nbytes - rest < least:
-            raise ResourceError(
-                f"{nbytes:,} bytes are too few: {rest:,} go to exact tensors, index and files, and {spell(codec)} "
-                f"needs {least:,} for the matrices",
-                remedy=f"allow at least {rest + least:,} bytes",
-            )
-        rows = for_bytes(rows, codec, nbytes - rest)
-    return Plan(spell(codec), None, nbytes, rows)
-
-
 def compress(operands: Operands, request: Request, progress: Progress = silent) -> Compressed:
     """Write the delta of `operands` to `request.out`, its matrices coded as the request says.
 
@@ -93,7 +67,10 @@ def compress(operands: Operands, request: Request, progress: Progress = silent) 
     small; disk), InputError (non-finite numbers; output), NoEffectError (no change).
     """
     delta, sidecar = operands.delta, operands.base.sidecar
-    plan = plan_compression(delta, parse_codec(request.codec), ratio=request.ratio, nbytes=request.nbytes, base=sidecar)
+    plan = plan_compression(
+        delta, parse_choice(request.codec), ratio=request.ratio, nbytes=request.nbytes, base=sidecar,
+        threads=request.threads, progress=progress,
+    )  # fmt: skip
     made = compressed(delta, plan, request.device)
     written = write_delta(
         request.out, made, plan={"action": "compress", "mark": operands.mark, **plan.as_dict()}, base=sidecar,
@@ -106,18 +83,6 @@ def compressed(delta: Delta, plan: Plan, device: str = "cpu") -> Delta:
     """The delta with its covered matrices coded as their rows say, each when it is asked for."""
     rows = {row.name: row for row in plan.rows}
     return noted(delta, plan.codec).map(lambda name, entry: encoded(rows[name], entry, delta.lineage, device=device))
-
-
-def changed(entry: Entry) -> bool:
-    """Whether any shared element differs from the base's; reads until the first that does."""
-    spec = entry.shared_spec
-    return any(total(entry.parts, lo, hi, spec.row_size).any() for lo, hi in row_blocks(spec))
-
-
-def _check_effect(delta: Delta) -> None:
-    """Equal fingerprints may be chance: they sample. Equal numbers are not."""
-    if not any(changed(entry) or entry.added is not None for entry in delta.entries.values()):
-        raise NoEffectError("the fine-tune equals its base: there is no delta", remedy="name the fine-tuned model")
 
 
 def encoded(row: Row, entry: Entry, lineage: Lineage, *, hessian: Hessian | None = None, device: str = "cpu") -> Entry:
@@ -161,12 +126,6 @@ def _check_finite(name: str, values: Float32) -> None:
             f"tensor {name!r}: {bad} of {values.size} differences are not finite",
             remedy="the fine-tune or the base holds NaN or infinity; repair it before compressing",
         )
-
-
-def noted(delta: Delta, codec: str) -> Delta:
-    """The delta with the codec, spelled, in its lineage, over what it said before."""
-    note: dict[str, Any] = {"codec": codec} | ({"of": dict(delta.lineage.note)} if delta.lineage.note else {})
-    return replace(delta, lineage=replace(delta.lineage, note=note))
 
 
 def _summary(out: Path, delta: Delta, plan: Plan, resumed: int) -> Compressed:

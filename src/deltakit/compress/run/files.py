@@ -7,7 +7,7 @@ from typing import Any
 
 from deltakit.checkpoint.pump import Progress, silent
 from deltakit.checkpoint.staging import check_apart
-from deltakit.compress.codec import parse_codec
+from deltakit.compress.plan.choice import parse_choice
 from deltakit.compress.run.archive import Compressed, compress, plan_compression
 from deltakit.compress.run.operands import open_operands
 from deltakit.compress.run.request import Request
@@ -18,12 +18,12 @@ __all__ = ["compress_files", "plan_files"]
 
 def plan_files(request: Request) -> dict[str, Any]:
     """What `compress_files` would do, JSON-able; raises what it would raise before it encodes."""
-    made, operands = parse_codec(request.codec), open_operands(request.base, request.tuned, request.against)
+    made, operands = parse_choice(request.codec), open_operands(request.base, request.tuned, request.against)
     written = plan_delta(request.out, operands.delta, overwrite=request.overwrite, inputs=list(operands.paths))
     plan = plan_compression(
         operands.delta, made, ratio=request.ratio, nbytes=request.nbytes, base=operands.base.sidecar
     )
-    payload = sum(parse_codec(row.codec).nbytes(row.spec, row.budget) for row in plan.covered)
+    payload = plan.payload
     covered = sum(row.spec.nbytes for row in plan.covered)
     actions = [row.action for row in plan.rows]
     return {
@@ -35,7 +35,7 @@ def plan_files(request: Request) -> dict[str, Any]:
 
 def compress_files(request: Request, progress: Progress = silent) -> Compressed:
     """Compress what a request names. See `archive.compress`."""
-    parse_codec(request.codec)  # before anything is opened
+    parse_choice(request.codec)  # before anything is opened
     operands = open_operands(request.base, request.tuned, request.against)
     check_apart(Path(request.out).resolve(), [p.resolve() for p in operands.paths])
     return compress(operands, request, progress)

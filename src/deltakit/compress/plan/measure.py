@@ -1,0 +1,73 @@
+"""The measuring pass of `auto`: every matrix is read once, and what the codecs offer for it is noted."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from deltakit.checkpoint.pump import Progress, pump, silent
+from deltakit.compress.hessian import Hessian
+from deltakit.compress.offer import Offer, Study, offers
+from deltakit.compress.plan.auto import Auto
+from deltakit.compress.plan.hull import Ladder
+from deltakit.compress.plan.kept import Kept
+from deltakit.compress.plan.plan import Row
+from deltakit.delta.expression import Delta, Entry, total
+from deltakit.delta.measure.threads import one_thread
+from deltakit.delta.terms.lowrank import matrix_shape
+from deltakit.errors import InputError, RecipeError
+
+__all__ = ["measure"]
+
+
+def measure(
+    delta: Delta,
+    rows: Sequence[Row],
+    autos: Mapping[str, Auto],
+    hessians: Mapping[str, Hessian] | None = None,
+    *,
+    threads: int = 0,
+    progress: Progress = silent,
+) -> dict[str, Ladder]:
+    """Ladders of the rows that `autos` names, in their order; a matrix that equals its base's has energy 0 and no
+    offers. As many matrices are in memory as there are threads."""
+    wanted = [row for row in rows if row.name in autos]
+    known = hessians or {}
+    progress.start("measuring", sum(row.spec.nbytes for row in wanted))
+
+    def work(row: Row) -> Ladder:
+        return _ladder(row, delta.entries[row.name], autos[row.name], known.get(row.name))
+
+    found = {}
+    try:
+        with one_thread():
+            for row, ladder in pump(wanted, work, threads=threads):
+                found[row.name] = ladder
+                progress.advance(row.spec.nbytes, row.name)
+    finally:
+        progress.stop()
+    return found
+
+
+def _ladder(row: Row, entry: Entry, auto: Auto, hessian: Hessian | None) -> Ladder:
+    values = total(entry.parts, 0, entry.shared, row.spec.row_size).reshape(matrix_shape(row.spec))
+    if not np.isfinite(values).all():
+        bad = values.size - int(np.isfinite(values).sum())
+        raise InputError(
+            f"tensor {row.name!r}: {bad} of {values.size} differences are not finite",
+            remedy="the fine-tune or the base holds NaN or infinity; repair it before compressing",
+        )
+    study = Study(row.spec, values, hessian)
+    if not values.any():
+        return Ladder(row.spec, (), 0.0)
+    found = [offer for codec in auto.candidates for offer in offers(codec, study)] + _kept(entry)
+    if not found:
+        raise RecipeError(f"tensor {row.name!r}: no codec offers anything for it", remedy="leave `codecs` of auto out")
+    return Ladder(row.spec, tuple(found), study.energy, auto.weight(study))
+
+
+def _kept(entry: Entry) -> list[Offer]:
+    """A delta that is stored already (an archive's, a LoRA's) may stay as it is."""
+    sizes = [part.term.nbytes for part in entry.parts]
+    return [Offer(Kept(), None, sum(sizes), 0.0)] if all(sizes) else []
