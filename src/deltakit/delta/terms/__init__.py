@@ -9,9 +9,12 @@ __all__ = ["TERMS"]
 TERMS = Registry(
     "term",
     {
+        "changes": "deltakit.delta.terms.changes:Changes",
         "dense": "deltakit.delta.terms.dense:Dense",
         "exact": "deltakit.delta.terms.exact:Exact",
+        "grouped": "deltakit.delta.terms.grouped:Grouped",
         "lowrank": "deltakit.delta.terms.lowrank:LowRank",
+        "ranged": "deltakit.delta.terms.ranged:Ranged",
         "raw": "deltakit.delta.terms.raw:Raw",
         "sign": "deltakit.delta.terms.sign:Sign",
         "sparse": "deltakit.delta.terms.sparse:Sparse",

@@ -5,62 +5,51 @@ A float difference is not lossless in general (bf16 pairs rounded to bf16 lose 0
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from typing import ClassVar
+from dataclasses import dataclass
+from typing import Any, ClassVar
 
-import numpy as np
-
-from deltakit.delta.coding.planes import Unsigned, encode, unzigzag, zigzag
-from deltakit.delta.terms.base import Float32, base_floats
-from deltakit.delta.terms.packed import Packed
-from deltakit.errors import MismatchError
-from deltakit.tensors import TensorMap, TensorSpec, as_bytes, cast_bytes, numpy_bits, to_float32
+from deltakit.delta.coding.planes import Planes, Unsigned, encode, unzigzag, zigzag
+from deltakit.delta.terms.tied import Tied, base_bits, tuned_bits
+from deltakit.tensors import TensorMap, TensorSpec, as_bytes
 
 __all__ = ["Exact"]
 
 
 @dataclass(frozen=True)
-class Exact(Packed):
-    """zigzag(tuned bits - base bits mod 2**n) in byte planes. Numbers need the base: `bind` first."""
+class Exact(Tied):
+    """zigzag(tuned bits - base bits mod 2**n) in byte planes: any dtype, any pair. Smaller forms are in lossless.py."""
 
     kind: ClassVar[str] = "exact"
-    base: TensorMap | None = None
-    name: str = ""
 
     @classmethod
     def of(cls, base: TensorMap, tuned: TensorMap, name: str, spec: TensorSpec) -> Exact:
         """Code the shared rows of one tensor; `spec` has their shape and the tuned dtype."""
 
         def pull(lo: int, hi: int) -> Unsigned:
-            bits = np.frombuffer(tuned.buffer(name, lo, hi), numpy_bits(spec.dtype))
-            return zigzag(bits - _base_bits(base, name, lo, hi, spec.dtype))
+            return zigzag(tuned_bits(tuned, name, lo, hi) - base_bits(base, name, lo, hi, spec.dtype))
 
         return cls(spec, memoryview(encode(pull, spec.rows, spec.row_size)), base, name)
 
-    def bind(self, base: TensorMap, name: str) -> Exact:
-        return replace(self, base=base, name=name)
+    @property
+    def planes(self) -> Planes:
+        """The payload, opened; CheckpointError where its sizes do not fit the spec."""
+        return Planes.open(self.payload, self.spec.rows, self.spec.row_size, self.spec.itemsize)
+
+    @property
+    def step(self) -> int:
+        return self.planes.step
 
     def bits(self, lo: int, hi: int) -> memoryview:
-        """The tuned bytes of rows lo..hi."""
-        base = self._bound()
-        difference = unzigzag(self.planes.read(lo, hi))
-        return as_bytes(difference + _base_bits(base, self.name, lo, hi, self.spec.dtype))
-
-    def rows(self, lo: int, hi: int) -> Float32:
-        tuned = to_float32(self.bits(lo, hi), self.spec.dtype).reshape(hi - lo, self.spec.row_size)
-        return np.subtract(tuned, base_floats(self._bound(), self.name, lo, hi, self.spec.dtype), out=tuned)
+        base = base_bits(self.bound, self.name, lo, hi, self.spec.dtype)
+        return as_bytes(unzigzag(self.planes.read(lo, hi)) + base)
 
     @property
     def is_zero(self) -> bool:
         """True where no bit differs."""
         return not len(self.planes.stored)
 
-    def _bound(self) -> TensorMap:
-        if self.base is None:
-            raise MismatchError("an exact term has no numbers without its base", remedy="bind the delta to its base")
-        return self.base
-
-
-def _base_bits(base: TensorMap, name: str, lo: int, hi: int, dtype: str) -> Unsigned:
-    """The base's rows, flat, as bit patterns of the tuned dtype."""
-    return np.frombuffer(cast_bytes(base.buffer(name, lo, hi), base.specs[name].dtype, dtype), numpy_bits(dtype))
+    @classmethod
+    def load(cls, fields: dict[str, Any], payload: memoryview, spec: TensorSpec) -> Exact:
+        made = cls(spec, payload)
+        made.planes  # noqa: B018  # sizes are checked before anything is asked for
+        return made

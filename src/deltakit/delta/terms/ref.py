@@ -8,8 +8,9 @@ from typing import Any, ClassVar
 import numpy as np
 
 from deltakit.delta.terms.base import Float32, Term, base_floats
-from deltakit.delta.terms.exact import Exact
+from deltakit.delta.terms.lossless import lossless
 from deltakit.delta.terms.raw import Raw
+from deltakit.delta.terms.tied import Tied
 from deltakit.errors import DeltakitError
 from deltakit.tensors import TensorMap, TensorSpec, to_float32
 
@@ -34,9 +35,9 @@ class Ref(Term):
         """The tuned bytes of rows lo..hi."""
         return self.tuned.buffer(self.name, lo, hi)
 
-    def solid(self) -> Exact:
-        """The same difference as a term that can be stored."""
-        return Exact.of(self.base, self.tuned, self.name, self.spec)
+    def solid(self) -> Tied:
+        """The same difference as a term that can be stored, the smallest that is lossless."""
+        return lossless(self.base, self.tuned, self.name, self.spec)
 
     @property
     def nbytes(self) -> int:
