@@ -20,6 +20,11 @@ if TYPE_CHECKING:
 __all__ = ["Offer", "Study", "offers"]
 
 
+_WIDE = 1024  # columns of a Gram matrix whose eigenvalues cost nothing in float64
+_JITTER = 1e-9  # of the mean moment: fewer inputs than columns leave directions without any
+_BLOCK = 1 << 20  # elements that are float64 at a time
+
+
 @dataclass(frozen=True, eq=False)
 class Study:
     """One matrix under measurement: its spec, its numbers (rows, columns), the inputs' moments where they are known.
@@ -37,21 +42,31 @@ class Study:
     @cached_property
     def spectrum(self) -> NDArray[np.float64]:
         """Squared singular values (of the whitened matrix where there is a Hessian), descending, in units of
-        `energy`."""
-        wide = self.rows.astype(np.float64)
-        if self.hessian is not None:
-            wide = wide if self.hessian.axis == 1 else wide.T
-            gram = wide @ (self.hessian.gram / max(1, self.hessian.rows)) @ wide.T
+        `energy`. For sizes, not for numbers: above 1024 columns good to 1e-6 of the largest."""
+        import torch
+
+        rows = torch.from_numpy(np.ascontiguousarray(self.rows))
+        wide = torch.float64 if min(rows.shape) <= _WIDE else torch.float32
+        if self.hessian is None:
+            facing = (rows if rows.shape[0] < rows.shape[1] else rows.T).to(wide)
+            gram = facing @ facing.T
         else:
-            gram = wide @ wide.T if wide.shape[0] < wide.shape[1] else wide.T @ wide
-        found: NDArray[np.float64] = np.maximum(np.linalg.eigvalsh(gram)[::-1], 0.0)
+            facing = (rows if self.hessian.axis == 1 else rows.T).to(wide)
+            inputs = torch.from_numpy(self.hessian.gram / max(1, self.hessian.rows))
+            if facing.shape[0] <= facing.shape[1]:
+                gram = facing @ inputs.to(wide) @ facing.T
+            else:
+                inputs.diagonal().add_(_JITTER * float(inputs.diagonal().mean()))
+                root = facing @ torch.linalg.cholesky(inputs).to(wide)
+                gram = root.T @ root
+        found: NDArray[np.float64] = torch.linalg.eigvalsh(gram).flip(0).clamp_min(0.0).double().numpy()
         return found
 
     def error(self, difference: Float32) -> float:
         """The error of a matrix that is off by `difference`."""
         if self.hessian is not None:
             return self.hessian.error(difference) / max(1, self.hessian.rows)
-        return float((difference.astype(np.float64) ** 2).sum())
+        return sum(float(np.square(block, dtype=np.float64).sum()) for block in _blocks(difference))
 
 
 @dataclass(frozen=True)
@@ -68,3 +83,8 @@ def offers(codec: Codec, study: Study) -> Iterator[Offer]:
     """What a codec class offers: its own `offers(study)` where it has one, nothing else."""
     own = getattr(codec, "offers", None)
     yield from own(study) if own is not None else ()
+
+
+def _blocks(values: Float32) -> Iterator[Float32]:
+    step = max(1, _BLOCK // max(1, values.shape[1]))
+    yield from (values[lo : lo + step] for lo in range(0, len(values), step))
