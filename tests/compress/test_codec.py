@@ -21,6 +21,9 @@ TEXTS = [
     "svd_mixed(bands='16:1,32:1,4:3', rounds=1)",
     "lowrank(rank=5, dtype='F32')",
     "lowrank(dtype='BF16')",
+    "group_quant(bits=2, group=16)",
+    "group_quant(bits=3, group=32, grid='zero')",
+    "group_quant(bits=8)",
     "sign(scale='row', zeros='keep')",
     "sign(scale='column', zeros='spread')",
 ]
@@ -111,7 +114,7 @@ def test_the_least_works(text, shape):
     assert codec.nbytes(spec, 0) == codec.least(spec)
 
 
-@pytest.mark.parametrize("text", ["svd_mixed", "lowrank"])
+@pytest.mark.parametrize("text", ["svd_mixed", "lowrank", "group_quant"])
 def test_a_codec_that_follows_a_budget_needs_one(text):
     with pytest.raises(RecipeError, match=f"{text} needs a size"):
         parse_codec(text).nbytes(TensorSpec((8, 8), "BF16"), None)

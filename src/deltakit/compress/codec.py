@@ -17,6 +17,7 @@ __all__ = ["CODECS", "Codec", "Context", "parse_codec"]
 CODECS = Registry(
     "codec",
     {
+        "group_quant": "deltakit.compress.codecs.group_quant:GroupQuant",
         "lowrank": "deltakit.compress.codecs.lowrank:Lowrank",
         "sign": "deltakit.compress.codecs.sign:SignCodec",
         "svd_mixed": "deltakit.compress.codecs.svd_mixed:SvdMixed",

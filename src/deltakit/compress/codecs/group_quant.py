@@ -1,0 +1,95 @@
+"""Every element on a grid of 1 to 8 bits, a scale per group of columns: the classical quantiser, on a delta."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import ClassVar
+
+from deltakit.compress.codec import Context
+from deltakit.compress.fit.groups import grid_pays, quantise_rows
+from deltakit.compress.fit.sampling import sampled
+from deltakit.compress.offer import Offer, Study
+from deltakit.delta.coding.grid import scaled
+from deltakit.delta.terms.base import Float32
+from deltakit.delta.terms.grouped import Grouped, grouped_bytes
+from deltakit.delta.terms.lowrank import matrix_shape
+from deltakit.errors import RecipeError
+from deltakit.tensors import TensorSpec
+
+__all__ = ["GroupQuant"]
+
+_SMALLEST = 16
+
+
+@dataclass(frozen=True)
+class GroupQuant:
+    """`bits` (1 to 8) per element and a bfloat16 scale per `group` columns, searched for the least squared error; no
+    zero points. Without `bits`: as many as the budget has room for, then smaller groups while there is room (larger
+    ones where even 1 bit has none).
+
+    The grid has no zero ("midrise"), or has one and an odd step on the side of the largest number ("zero"); "auto"
+    takes what loses less on a sample of rows.
+    """
+
+    name: ClassVar[str] = "group_quant"
+    bits: int = 0
+    group: int = 128
+    grid: str = "auto"
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.bits <= 8 or self.group < 1 or self.grid not in ("auto", "midrise", "zero"):
+            raise RecipeError(
+                f"group_quant(bits={self.bits}, group={self.group}, grid={self.grid!r})",
+                remedy="bits is 1 to 8 (0: by the budget), group 1 or more, grid auto, midrise or zero",
+            )
+
+    @property
+    def fixed(self) -> bool:
+        """Bits that are written out follow no budget."""
+        return self.bits > 0
+
+    def least(self, spec: TensorSpec) -> int:
+        shape = matrix_shape(spec)
+        if self.bits:
+            return grouped_bytes(shape, self.bits, self.group)
+        return grouped_bytes(shape, 1, max(1, shape[1]))
+
+    def nbytes(self, spec: TensorSpec, budget: int | None) -> int:
+        return grouped_bytes(matrix_shape(spec), *self._size(spec, budget))
+
+    def encode(self, rows: Float32, ctx: Context) -> tuple[Grouped, ...]:
+        bits, group = self._size(ctx.spec, ctx.budget)
+        zero = self._zero(rows, bits, group)
+        codes, scales = quantise_rows(rows, bits, group, zero)
+        return (Grouped.of(ctx.spec, codes, scales, bits, group, zero),)
+
+    def offers(self, study: Study) -> Iterator[Offer]:
+        """Every number of bits with groups of `group`, measured on a sample of rows."""
+        for bits in (self.bits,) if self.bits else range(1, 9):
+            codec = replace(self, bits=bits)
+            yield Offer(codec, None, codec.least(study.spec), sampled(study, codec.restored))
+
+    def restored(self, rows: Float32) -> Float32:
+        """What fixed `bits` make of some rows."""
+        zero = self._zero(rows, self.bits, self.group)
+        return scaled(*quantise_rows(rows, self.bits, self.group, zero), self.group, self.bits, zero)
+
+    def _zero(self, rows: Float32, bits: int, group: int) -> bool:
+        return self.grid == "zero" or (self.grid == "auto" and grid_pays(rows, bits, group))
+
+    def _size(self, spec: TensorSpec, budget: int | None) -> tuple[int, int]:
+        """(bits, group)."""
+        if self.bits:
+            return self.bits, self.group
+        if budget is None:
+            raise RecipeError("group_quant needs a size", remedy="give --ratio or --bytes, or group_quant(bits=4)")
+        shape, room = matrix_shape(spec), max(budget, self.least(spec))
+        bits, group = 1, min(self.group, max(1, shape[1]))
+        while grouped_bytes(shape, bits, group) > room:
+            group = min(2 * group, max(1, shape[1]))
+        while bits < 8 and grouped_bytes(shape, bits + 1, group) <= room:
+            bits += 1
+        while group // 2 >= _SMALLEST and grouped_bytes(shape, bits, group // 2) <= room:
+            group //= 2
+        return bits, group

@@ -1,0 +1,75 @@
+"""A grid per group: codes of 1 to 8 bits, a bfloat16 scale for each group of a row of the matrix, no zero points.
+
+The matrix view is lowrank.py's: last dimension columns, all others rows. Groups are `group` consecutive columns of one
+row; the last one of a row may be short. Payload: the scales, row by row, then the codes, row-major (packing.py).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+
+from deltakit.delta.coding.grid import scaled
+from deltakit.delta.coding.packing import Codes, pack, packed_size, unpack
+from deltakit.delta.terms.base import Float32, Term
+from deltakit.delta.terms.lowrank import matrix_shape
+from deltakit.errors import CheckpointError
+from deltakit.tensors import TensorSpec, from_float32, to_float32
+
+__all__ = ["Grouped", "grouped_bytes"]
+
+
+def grouped_bytes(shape: tuple[int, int], bits: int, group: int) -> int:
+    """Payload bytes for a matrix of `shape`, everything counted."""
+    rows, columns = shape
+    return 2 * rows * -(-columns // group) + packed_size(rows * columns, bits)
+
+
+@dataclass(frozen=True, eq=False)
+class Grouped(Term):
+    """`scales` (rows, ceil(columns / group)) and the packed `codes`; `zero`: the grid has a zero (grid.py)."""
+
+    kind: ClassVar[str] = "grouped"
+    spec: TensorSpec
+    bits: int
+    group: int
+    scales: Float32
+    codes: memoryview
+    zero: bool = False
+
+    @classmethod
+    def of(cls, spec: TensorSpec, codes: Codes, scales: Float32, bits: int, group: int, zero: bool = False) -> Grouped:
+        """Codes of the matrix' shape; scales are rounded to bfloat16."""
+        rounded = to_float32(from_float32(np.ascontiguousarray(scales, np.float32), "BF16"), "BF16")
+        return cls(spec, bits, group, rounded.reshape(scales.shape), memoryview(pack(codes, bits)), zero)
+
+    def rows(self, lo: int, hi: int) -> Float32:
+        height, width = matrix_shape(self.spec)
+        per = height // max(1, self.spec.rows)
+        first, last = lo * per, hi * per
+        codes = unpack(self.codes, self.bits, (last - first) * width, first * width).reshape(last - first, width)
+        out = scaled(codes, self.scales[first:last], self.group, self.bits, self.zero)
+        return out.reshape(hi - lo, self.spec.row_size)
+
+    @property
+    def nbytes(self) -> int:
+        return grouped_bytes(matrix_shape(self.spec), self.bits, self.group)
+
+    def save(self) -> tuple[dict[str, Any], bytes]:
+        fields: dict[str, Any] = {"b": self.bits, "g": self.group} | ({"z": 1} if self.zero else {})
+        return fields, from_float32(self.scales.ravel(), "BF16").tobytes() + bytes(self.codes)
+
+    @classmethod
+    def load(cls, fields: dict[str, Any], payload: memoryview, spec: TensorSpec) -> Grouped:
+        bits, group, zero = fields.get("b"), fields.get("g"), fields.get("z", 0)
+        if type(bits) is not int or not 1 <= bits <= 8 or type(group) is not int or group < 1 or zero not in (0, 1):
+            raise CheckpointError(f"a grouped term has {bits!r} bits, groups of {group!r} and zero {zero!r}")
+        rows, columns = matrix_shape(spec)
+        want = grouped_bytes((rows, columns), bits, group)
+        if payload.nbytes != want:
+            raise CheckpointError(f"a grouped payload has {payload.nbytes} bytes, {bits} bits by {group} take {want}")
+        at = 2 * rows * -(-columns // group)
+        scales = to_float32(payload[:at], "BF16").reshape(rows, -(-columns // group))
+        return cls(spec, bits, group, scales, payload[at:], bool(zero))
