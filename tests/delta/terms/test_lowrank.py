@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -9,9 +11,10 @@ import pytest
 from numpy.typing import NDArray
 
 from deltakit.delta.coding.factor import Code, Factor, midrise
+from deltakit.delta.terms import lowrank
 from deltakit.delta.terms.base import Term
 from deltakit.delta.terms.lowrank import LowRank, matrix_shape, payload_bytes
-from deltakit.errors import CheckpointError, RecipeError
+from deltakit.errors import CheckpointError, MismatchError, RecipeError
 from deltakit.tensors import TensorSpec
 
 BANDS: list[tuple[Code, int]] = [(8, 1), (3, 5), (2, 9), (1, 4), ("F16", 2)]
@@ -34,6 +37,31 @@ def make(shape: tuple[int, ...], bands: list[tuple[Code, int]] = BANDS, seed: in
 def dense(term: LowRank) -> NDArray[Any]:
     u, s, v = term.factors()
     return (u.astype(np.float64) * s) @ v.T.astype(np.float64)
+
+
+@pytest.mark.parametrize("height", [100, 512, 513, 1300])
+def test_a_row_has_the_same_bits_whatever_the_range(height: int) -> None:
+    term = make((height, 70))
+    whole = term.rows(0, height)
+    for lo, hi in ((0, 1), (height - 1, height), (height // 3, height // 2), (90, 100), (height - 90, height)):
+        assert term.rows(lo, hi).tobytes() == whole[lo:hi].tobytes()
+
+
+def test_terms_read_in_turns_and_by_threads_keep_their_numbers() -> None:
+    terms = [make((40, 30), seed=seed) for seed in range(4)]
+    want = [term.rows(0, 40).tobytes() for term in terms]
+    with ThreadPoolExecutor(4) as pool:
+        found = list(pool.map(lambda i: terms[i % 4].rows(0, 40).tobytes(), range(64)))
+    assert found == want * 16
+
+
+def test_a_dead_term_lets_its_numbers_go() -> None:
+    term = make((40, 30))
+    term.rows(0, 3)
+    assert hasattr(lowrank._LAST, "kept")
+    del term
+    gc.collect()
+    assert not hasattr(lowrank._LAST, "kept")
 
 
 class Other(Term):
@@ -168,3 +196,23 @@ def test_codes_stand_for_half_odd_numbers() -> None:
     assert midrise(1).tolist() == [-0.5, 0.5]
     assert midrise(2).tolist() == [-1.5, -0.5, 0.5, 1.5]
     assert midrise(8)[[0, 255]].tolist() == [-127.5, 127.5]
+
+
+def test_scales_can_be_replaced_while_the_codes_stay() -> None:
+    term = make((20, 9))
+    u, s, v = term.factors()
+    changed = term.with_scales(np.asarray(2 * s, np.float32))
+    fields, payload = changed.save()
+    again = LowRank.load(fields, memoryview(payload), term.spec)
+    np.testing.assert_allclose(again.rows(0, 20), (u * (2 * s)) @ v.T, rtol=1e-5, atol=1e-5)
+    assert [pair[0].raw for pair in again.pairs] == [pair[0].raw for pair in term.pairs]
+    with pytest.raises(MismatchError, match="rank"):
+        term.with_scales(s[1:])
+
+
+def test_bare_factors_get_scales_of_their_own() -> None:
+    rng = np.random.default_rng(0)
+    u, v = (rng.standard_normal((n, 3)).astype(np.float32) for n in (6, 5))
+    changed = LowRank.of(TensorSpec((6, 5), "F32"), u, v, "F32").with_scales(np.array([1, 2, 4], np.float32))
+    np.testing.assert_allclose(changed.rows(0, 6), (u * [1, 2, 4]) @ v.T, rtol=1e-5)
+    assert changed.save()[0] == {"b": [["F32", 3]]}

@@ -56,11 +56,19 @@ class Factor:
 
     def rows(self, lo: int, hi: int) -> Float32:
         """Rows lo..hi as numbers, (hi-lo, rank)."""
+        out = np.empty((hi - lo, self.rank), np.float32)
+        self.fill(out, lo)
+        return out
+
+    def fill(self, out: Float32, lo: int) -> None:
+        """Write rows lo .. lo+len(out) as numbers into `out` (rows, rank), which may be a part of a wider array."""
+        count = len(out) * self.rank
         if isinstance(self.code, int):
-            codes = unpack(self.raw, self.code, (hi - lo) * self.rank, lo * self.rank)
-            return midrise(self.code)[codes].reshape(hi - lo, self.rank)
-        step = self.rank * ITEMSIZE[self.code]
-        return to_float32(self.raw[lo * step : hi * step], self.code).reshape(hi - lo, self.rank)
+            codes = unpack(self.raw, self.code, count, lo * self.rank).reshape(out.shape)
+            np.subtract(codes, np.float32(((1 << self.code) - 1) / 2), out=out, dtype=np.float32)
+        else:
+            step = self.rank * ITEMSIZE[self.code]
+            out[:] = to_float32(self.raw[lo * step : (lo + len(out)) * step], self.code).reshape(out.shape)
 
     def gather(self, ids: Sequence[int] | NDArray[np.int64]) -> Float32:
         """Single rows by index, (len(ids), rank), touching their bytes alone."""

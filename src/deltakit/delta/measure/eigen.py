@@ -61,7 +61,8 @@ def _top(gram: torch.Tensor) -> torch.Tensor:
     values, turn = torch.linalg.eigh(basis.T @ image)
     values, basis, image = values.flip(0), basis @ turn.flip(1), image @ turn.flip(1)
     settled = torch.linalg.vector_norm(image - basis * values, dim=0) <= _SETTLED * values
-    return basis[:, : int(settled.long().cumprod(0).sum())]
+    kept: torch.Tensor = basis[:, : int(settled.long().cumprod(0).sum())]
+    return kept
 
 
 def _without(gram: torch.Tensor, top: torch.Tensor) -> torch.Tensor:

@@ -7,6 +7,8 @@ where it is "": then s is all ones), then for each band U (rows, rank) and V (co
 
 from __future__ import annotations
 
+import threading
+import weakref
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -16,13 +18,14 @@ from numpy.typing import NDArray
 
 from deltakit.delta.coding.factor import Code, Factor, factor_size, is_code
 from deltakit.delta.terms.base import Float32, Term
-from deltakit.errors import CheckpointError
+from deltakit.errors import CheckpointError, MismatchError
 from deltakit.tensors import FLOAT_DTYPES, ITEMSIZE, TensorSpec, from_float32, to_float32
 
 __all__ = ["Band", "LowRank", "matrix_shape", "payload_bytes"]
 
 Band = tuple[Code, int]
-_TILE = 128  # matrix rows per product, so that a row's bits do not depend on the range that was asked for
+_TILE = 512  # matrix rows per product, so that a row's bits do not depend on the range that was asked for
+_LAST = threading.local()  # the term whose V was decoded last, and V diag(s): a tensor is read range by range
 
 
 def matrix_shape(spec: TensorSpec) -> tuple[int, int]:
@@ -72,6 +75,12 @@ class LowRank(Term):
     def nbytes(self) -> int:
         return payload_bytes(matrix_shape(self.spec), self.bands, self.stored)
 
+    def with_scales(self, s: Float32) -> LowRank:
+        """The same codes with other singular values (rank,), rounded to bfloat16: what healing changes."""
+        if s.shape != self.s.shape:
+            raise MismatchError(f"{s.shape} scales for a term of rank {self.rank}")
+        return LowRank.packed(self.spec, self.pairs, s)
+
     def factors(self) -> tuple[Float32, Float32, Float32]:
         """U (rows, rank), s (rank,), V (columns, rank) as float32."""
         rows, columns = matrix_shape(self.spec)
@@ -80,20 +89,26 @@ class LowRank(Term):
     def rows(self, lo: int, hi: int) -> Float32:
         height, width = matrix_shape(self.spec)
         per = height // max(1, self.spec.rows)
-        out = np.zeros(((hi - lo) * per, width), np.float32)
-        right = (self._side(1, 0, width) * self.s).T
-        for tile in range(lo * per // _TILE * _TILE, hi * per if out.size else 0, _TILE):
-            left = np.zeros((_TILE, self.rank), np.float32)
-            left[: min(_TILE, height - tile)] = self._side(0, tile, min(tile + _TILE, height))
-            a, b = max(tile, lo * per), min(tile + _TILE, hi * per)
-            out[a - lo * per : b - lo * per] = (left @ right)[a - tile : b - tile]
+        first, last = lo * per, hi * per
+        out = np.zeros((last - first, width), np.float32)
+        if not out.size or not self.rank:
+            return out.reshape(hi - lo, self.spec.row_size)
+        right = self._right().T
+        for tile in range(first // _TILE * _TILE, last, _TILE):
+            end = min(tile + _TILE, height)
+            left = self._side(0, tile, end)
+            a, b = max(tile, first), min(end, last)
+            if b - a == end - tile:
+                np.matmul(left, right, out=out[a - first : b - first])
+            else:
+                out[a - first : b - first] = (left @ right)[a - tile : b - tile]
         return out.reshape(hi - lo, self.spec.row_size)
 
     def gather(self, ids: Sequence[int] | NDArray[np.int64]) -> Float32:
         if len(self.spec.shape) != 2:
             return super().gather(ids)
         left = _join([u.gather(ids) for u, _ in self.pairs], len(ids))
-        return np.asarray((left * self.s) @ self._side(1, 0, self.spec.row_size).T, np.float32)
+        return np.asarray(left @ self._right().T, np.float32)
 
     def matmul(self, x: Float32) -> Float32:
         if len(self.spec.shape) != 2 or x.ndim != 2 or x.shape[1] != self.spec.row_size:
@@ -127,9 +142,29 @@ class LowRank(Term):
         s = to_float32(payload[:at], stored) if stored else np.ones(rank, np.float32)
         return cls(spec, tuple(_pairs(bands, payload[at:], matrix_shape(spec))), s, stored)
 
+    def _right(self) -> Float32:
+        """V diag(s), (columns, rank), kept until this thread reads another term."""
+        kept = getattr(_LAST, "kept", None)
+        if kept is None or kept[0]() is not self:
+            right = self._side(1, 0, matrix_shape(self.spec)[1])
+            right *= self.s
+            kept = _LAST.kept = (weakref.ref(self, _forget), right)
+        found: Float32 = kept[1]
+        return found
+
     def _side(self, side: int, lo: int, hi: int) -> Float32:
         """Rows lo..hi of U (side 0) or V (side 1), all bands, (hi-lo, rank)."""
-        return _join([pair[side].rows(lo, hi) for pair in self.pairs], hi - lo)
+        out, at = np.empty((hi - lo, self.rank), np.float32), 0
+        for pair in self.pairs:
+            pair[side].fill(out[:, at : at + pair[side].rank], lo)
+            at += pair[side].rank
+        return out
+
+
+def _forget(gone: weakref.ref[LowRank]) -> None:
+    """Let a dead term's V go, where this thread decoded it."""
+    if getattr(_LAST, "kept", (None,))[0] is gone:
+        del _LAST.kept
 
 
 def _join(parts: list[Float32], count: int) -> Float32:
