@@ -1,9 +1,10 @@
-"""Factors of a delta in codes, each column fitted to what the columns before it and the other factor have become.
+"""Factors of a delta in codes, each fitted to what the other factor has become.
 
-With V quantised, the best U is the least-squares fit U* = delta V (VᵀV)⁻¹ (the closed form, for white inputs, of the
-corrected target of arXiv 2506.11087). Its columns are quantised one by one, and the error of each is carried over to
-those behind it, weighted by the inverse of VᵀV: GPTQ (arXiv 2210.17323) with the other factor in the place of the
-activations. The same then fits V to U, and so on; at the end all singular values are fitted at once.
+With V coded, the best U is the least-squares fit U* = delta H V (VᵀHV)⁻¹ (the closed form of the corrected target of
+arXiv 2506.11087), H the second moments of the inputs, or one where they are not known. Its columns are coded one by
+one, each error carried to those behind by VᵀHV: GPTQ with the Hessian of U's own inputs. With U coded the best V is
+deltaᵀ U (UᵀU)⁻¹, coded with errors carried over ranks and inputs alike (carry.py). And so on in turns; at the end
+all singular values are fitted at once.
 
 A coded factor is handled as its stored numbers (half-odd codes, or floats), whose columns have any length; their unit
 columns are what the fits work with, and the scale of both sides goes into s.
@@ -12,24 +13,26 @@ columns are what the fits work with, and the scale of both sides goes into s.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from deltakit.compress.fit.grids import quantise
-from deltakit.delta.coding.factor import Code, midrise
+from deltakit.compress.fit.carry import carried, shares
+from deltakit.delta.coding.factor import Code
 from deltakit.tensors import from_float32, to_float32
 
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["carried", "code_columns", "fit_scales", "refit", "unit"]
+    from deltakit.compress.fit.whiten import Inputs
+
+__all__ = ["Target", "View", "alternate", "coded", "unit"]
 
 Float32 = NDArray[np.float32]
 Float64 = NDArray[np.float64]
-_DAMP = 1e-6  # of the unit diagonal: two columns may be copies of one another
-_COLUMNS = 32  # coded before the rest is updated, by one product
+_DAMP = 1e-6  # of the diagonal: two columns may be copies of one another
 
 
 def unit(values: Float32) -> torch.Tensor:
@@ -41,65 +44,90 @@ def unit(values: Float32) -> torch.Tensor:
     return wide / torch.where(length > 0, length, 1.0)
 
 
-def code_columns(target: Float32, codes: Sequence[Code]) -> Float32:
-    """Every column of target (length, rank) coded by itself."""
-    out = np.empty(target.shape, np.float32)
-    for k, code in enumerate(codes):
-        out[:, k], _ = _code(target[:, k].astype(np.float64), code)
-    return out
-
-
-def refit(delta: torch.Tensor, other: Float32, codes: Sequence[Code]) -> Float32:
-    """The factor of the rows of delta (rows, columns) for a coded `other` (columns, rank): (rows, rank)."""
+def coded(seen: torch.Tensor, gram: torch.Tensor, codes: Sequence[Code], inputs: Inputs | None = None) -> Float32:
+    """The coded factor (length, rank) that fits best: of `seen` @ gram⁻¹, errors carried by `gram` (rank, rank) and,
+    along the length, by `inputs`."""
     import torch
 
-    v = unit(other)
-    gram = v.T @ v + _DAMP * torch.eye(v.shape[1], dtype=torch.float64)
-    target = torch.linalg.solve(gram, (delta @ v.float()).double().T)
-    upper = torch.linalg.cholesky(torch.linalg.inv(gram), upper=True)
-    return carried(target.numpy(), upper, codes)
+    length = _sizes(gram)
+    even = gram / length / length[:, None]
+    even = (even + even.T) / 2 + _DAMP * torch.eye(len(gram), dtype=torch.float64)
+    target = torch.cholesky_solve((seen / length).T.contiguous(), torch.linalg.cholesky(even))
+    return carried(target.numpy(), shares(even), codes, inputs)
 
 
-def carried(target: Float64, upper: torch.Tensor, codes: Sequence[Code]) -> Float32:
-    """Code the rows of target (rank, length) in order; the error of row k, over upper[k, k], times upper[k, j] is taken
-    off row j > k. `upper` is the Cholesky factor of the inverse Gram matrix. Gives (length, rank)."""
+@dataclass(frozen=True, eq=False)
+class View:
+    """A delta seen through V: `seen` = delta H V (rows, rank) and `gram` = VᵀHV (rank, rank), float64."""
+
+    seen: torch.Tensor
+    gram: torch.Tensor
+
+
+class Target:
+    """A delta (rows, columns), its columns the inputs, seen through either factor. Float64 products where the inputs'
+    moments are known (outliers among them), else float32 ones. Use it within `one_thread`."""
+
+    def __init__(self, delta: Float32, inputs: Inputs | None = None) -> None:
+        import torch
+
+        self.inputs = inputs
+        self.delta = torch.from_numpy(np.ascontiguousarray(delta)).clone()
+        self.turned = self.delta.T.contiguous()
+        self.weighed = self.delta if inputs is None else self.delta.double() @ inputs.gram
+        self.energy = float((self.weighed.double() * self.delta.double()).sum())
+
+    def right(self, left: torch.Tensor, codes: Sequence[Code]) -> Float32:
+        """V (columns, rank) for unit columns of U."""
+        seen = (self.turned @ left.float()).double() if self.inputs is None else self.turned.double() @ left
+        return coded(seen, left.T @ left, codes, self.inputs)
+
+    def view(self, right: torch.Tensor) -> View:
+        """What U has to fit, for unit columns of V."""
+        seen = (self.weighed @ right.to(self.weighed.dtype)).double()
+        return View(seen, right.T @ (right if self.inputs is None else self.inputs.gram @ right))
+
+    def scales(self, u: Float32, v: Float32, view: View) -> tuple[Float32, float]:
+        """The s that brings u diag(s) v.T nearest in the outputs' norm, rounded to bfloat16 as it is stored, and the
+        squared error (damped as `inputs` are). `view` is that of v."""
+        import torch
+
+        left = unit(u)
+        gram = (left.T @ left) * view.gram
+        seen = (view.seen * left).sum(dim=0)
+        size = _sizes(gram)
+        even = gram / size / size[:, None] + _DAMP**2 * torch.eye(len(gram), dtype=torch.float64)
+        s = (torch.linalg.solve(even, seen / size) / size).numpy()
+        length = _lengths(u) * _lengths(v)
+        stored = to_float32(from_float32((s / length).astype(np.float32), "BF16"), "BF16")
+        real = torch.from_numpy(stored * length)
+        return stored, self.energy - 2 * float(seen @ real) + float(real @ gram @ real)
+
+
+def alternate(
+    target: Target, left: torch.Tensor, codes: Sequence[Code], rounds: int
+) -> tuple[Float32, Float32, Float32]:
+    """The best U, s, V of `rounds` rounds from the orthonormal `left` (rows, rank): V coded for it, then U for V, V for
+    U, and so on."""
+    found = []
+    right = target.right(left, codes)
+    for turn in range(rounds):
+        view = target.view(unit(right))
+        u = coded(view.seen, view.gram, codes)
+        s, error = target.scales(u, right, view)
+        found.append((error, u, s, right))
+        if turn + 1 < rounds:
+            right = target.right(unit(u), codes)
+    _, u, s, right = min(found, key=lambda f: f[0])
+    return u, s, right
+
+
+def _sizes(gram: torch.Tensor) -> torch.Tensor:
+    """Roots of the diagonal; one for zero columns."""
     import torch
 
-    left, out = target.copy(), np.empty(target.shape, np.float32)
-    weights = upper.numpy()
-    for lo in range(0, len(left), _COLUMNS):
-        hi = min(lo + _COLUMNS, len(left))
-        errors = np.empty((hi - lo, left.shape[1]))
-        for k in range(lo, hi):
-            out[k], scale = _code(left[k], codes[k])
-            errors[k - lo] = (left[k] - scale * out[k]) / weights[k, k]
-            left[k + 1 : hi] -= weights[k, k + 1 : hi, None] * errors[k - lo]
-        left[hi:] -= (upper[lo:hi, hi:].T.contiguous() @ torch.from_numpy(errors).clone()).numpy()
-    return np.ascontiguousarray(out.T)
-
-
-def fit_scales(delta: torch.Tensor, u: Float32, v: Float32) -> tuple[Float32, float]:
-    """The s that brings u diag(s) v.T nearest to delta, rounded to bfloat16 as it is stored, and the squared error."""
-    import torch
-
-    left, right = unit(u), unit(v)
-    gram = (left.T @ left) * (right.T @ right)
-    seen = ((delta @ right.float()).double() * left).sum(dim=0)
-    s = torch.linalg.solve(gram + _DAMP**2 * torch.eye(len(gram), dtype=torch.float64), seen).numpy()
-    length = _lengths(u) * _lengths(v)
-    stored = to_float32(from_float32((s / length).astype(np.float32), "BF16"), "BF16")
-    real = torch.from_numpy(stored * length)
-    total = float(torch.linalg.vector_norm(delta.double()) ** 2)
-    return stored, total - 2 * float(seen @ real) + float(real @ gram @ real)
-
-
-def _code(x: Float64, code: Code) -> tuple[Float32, float]:
-    """The stored numbers of one column and the scale that brings them back to x."""
-    if isinstance(code, int):
-        codes, scale = quantise(x, code)
-        return midrise(code)[codes], scale
-    length = float(np.sqrt((x * x).sum())) or 1.0
-    return to_float32(from_float32((x / length).astype(np.float32), code), code), length
+    size = torch.diagonal(gram).clamp_min(0).sqrt()
+    return torch.where(size > 0, size, 1.0)
 
 
 def _lengths(values: Float32) -> Float64:

@@ -1,0 +1,74 @@
+"""What the inputs of a matrix weigh: the damped second moments, their Cholesky factor, and the SVD for the outputs.
+
+The best rank-r matrix for the outputs is the truncated SVD of delta @ M with H = M Mᵀ (SVD-LLM, arXiv 2403.07378; QERA,
+arXiv 2410.06040). With its left vectors U it is U Uᵀ delta, so M is never inverted and H may be singular.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from deltakit.compress.fit.carry import unrolled
+from deltakit.compress.hessian import Hessian
+from deltakit.delta.measure.decompose import triplets
+from deltakit.errors import InputError
+
+if TYPE_CHECKING:
+    import torch
+
+__all__ = ["DAMP", "Inputs", "whitened_svd"]
+
+Float64 = NDArray[np.float64]
+DAMP = 0.01
+_FLOOR = 1e-3  # of the damping of a middling input: what an input that never fired weighs
+
+
+@dataclass(frozen=True, eq=False)
+class Inputs:
+    """Damped second moments `gram` (inputs, inputs), float64. `order` sorts the inputs by weight, largest first, as
+    GPTQ codes them (act-order); `root` is M upper, gram in that order = M Mᵀ; `shares` as in `carry.shares`."""
+
+    gram: torch.Tensor
+    order: NDArray[np.int64]
+    root: torch.Tensor
+    shares: Float64
+
+    @classmethod
+    def of(cls, hessian: Hessian, damp: float = DAMP) -> Inputs:
+        """Every input is damped in proportion to its own energy: by a share of the mean, as GPTQ does it, a few
+        outliers of 1e8 times the energy would drown all others."""
+        import torch
+
+        energy = np.diag(hessian.gram).astype(np.float64)
+        if not np.isfinite(hessian.gram).all() or (energy < 0).any():
+            raise InputError("a Hessian is not finite", remedy="calibrate again; inputs of a layer overflowed")
+        fired = energy[energy > 0]
+        middle = float(np.median(fired)) if fired.size else 1.0
+        gram = torch.from_numpy(hessian.gram).double() + torch.from_numpy(np.diag(damp * (energy + _FLOOR * middle)))
+        order = np.argsort(-energy, kind="stable")
+        sorted_ = gram[torch.from_numpy(order)][:, torch.from_numpy(order)]
+        root = torch.linalg.cholesky(((sorted_ + sorted_.T) / 2).flip(0, 1)).flip(0, 1).contiguous()
+        return cls(gram, order, root, unrolled(root))
+
+    def whiten(self, delta: torch.Tensor) -> torch.Tensor:
+        """delta (rows, inputs) @ M, inputs in order: its squared norm is the squared norm of the outputs."""
+        import torch
+
+        return delta.double()[:, torch.from_numpy(self.order)] @ self.root
+
+
+def whitened_svd(
+    delta: torch.Tensor, inputs: Inputs | None, rank: int
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """U (rows, r) orthonormal, s (r,) descending and V (inputs, r), float64, with U diag(s) Vᵀ the best matrix of rank
+    r in the outputs' norm. Without `inputs` the plain SVD. Call it within `one_thread`."""
+    import torch
+
+    if inputs is None:
+        return triplets(delta, rank)
+    u, s, _ = triplets(inputs.whiten(delta), rank)
+    return u, s, (delta.double().T @ u) / torch.where(s > 0, s, 1.0)
