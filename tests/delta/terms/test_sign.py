@@ -9,7 +9,7 @@ import pytest
 
 from deltakit.delta.terms.lowrank import matrix_shape
 from deltakit.delta.terms.sign import Sign, scale_shape, sign_bytes
-from deltakit.errors import CheckpointError
+from deltakit.errors import CheckpointError, MismatchError
 from deltakit.tensors import TensorSpec
 
 AXES = ["scalar", "row", "column"]
@@ -85,3 +85,14 @@ def test_a_payload_of_another_length_is_refused(zeros: float | None) -> None:
     for broken in (payload[:-1], payload + b"\0"):
         with pytest.raises(CheckpointError, match="sign payload"):
             Sign.load(fields, memoryview(broken), term.spec)
+
+
+@pytest.mark.parametrize("axis", AXES)
+@pytest.mark.parametrize("zeros", [None, 0.3])
+def test_scales_can_be_replaced_while_the_signs_stay(axis: str, zeros: float | None) -> None:
+    term, want = make((12, 9), axis, zeros)
+    changed = term.with_scales(4 * term.scales)
+    assert np.array_equal(changed.rows(0, 12), 4 * want)
+    assert bytes(changed.signs) == bytes(term.signs)
+    with pytest.raises(MismatchError, match="scales"):
+        term.with_scales(np.zeros((2, 2), np.float32))

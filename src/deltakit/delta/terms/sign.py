@@ -7,7 +7,7 @@ the signs of the elements that are not masked out, row-major, 1 = plus, both wit
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, ClassVar
 
@@ -18,7 +18,7 @@ from deltakit.delta.coding.packing import pack, packed_size, unpack
 from deltakit.delta.coding.planes import deflate, inflate
 from deltakit.delta.terms.base import Float32, Term
 from deltakit.delta.terms.lowrank import matrix_shape
-from deltakit.errors import CheckpointError
+from deltakit.errors import CheckpointError, MismatchError
 from deltakit.tensors import ITEMSIZE, TensorSpec, from_float32, to_float32
 
 __all__ = ["Axis", "Sign", "scale_shape", "sign_bytes"]
@@ -58,6 +58,14 @@ class Sign(Term):
         return cls(
             spec, axis, rounded.reshape(scale_shape(matrix_shape(spec), axis)), memoryview(pack(kept, 1)), bitmap
         )
+
+    def with_scales(self, scales: Float32) -> Sign:
+        """The same signs with other scales, rounded as they are stored: what healing changes."""
+        if scales.shape != self.scales.shape:
+            raise MismatchError(f"{scales.shape} scales where the term has {self.scales.shape}")
+        stored = _scale_dtype(self.axis)
+        rounded = to_float32(from_float32(np.ascontiguousarray(scales, np.float32), stored), stored)
+        return replace(self, scales=rounded.reshape(self.scales.shape))
 
     def rows(self, lo: int, hi: int) -> Float32:
         height, width = matrix_shape(self.spec)
