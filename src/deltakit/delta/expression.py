@@ -52,7 +52,7 @@ class Entry:
         if len(self.parts) != 1 or self.parts[0].coef != 1.0:
             return None
         found: Callable[[int, int], memoryview] | None = getattr(self.parts[0].term, "bits", None)
-        return found
+        return found if callable(found) else None
 
 
 class Entries(Mapping[str, Entry]):
@@ -123,7 +123,8 @@ class Delta:
         def make(name: str) -> Entry:
             entry = self.entries[name]
             parts = tuple(replace(p, term=p.term.bind(base, name)) for p in entry.parts)
-            return replace(entry, parts=parts)
+            added = entry.added.bind(base, "") if entry.added is not None else None  # no name: values, no difference
+            return replace(entry, parts=parts, added=added)
 
         return replace(self, entries=Entries(self.specs, make))
 
