@@ -36,3 +36,18 @@ def test_a_tied_head_needs_the_embedding() -> None:
     assert stages[0].names == ("model.embed_tokens.weight",)
     assert stages[-1].names == ("model.norm.weight",)
     assert set(stages[-1].needs) == {"model.embed_tokens.weight", "model.norm.weight"}
+
+
+def test_the_layers_beside_the_token_embedding_are_the_model_s() -> None:
+    """A vision tower may be larger than the language model that it serves."""
+
+    class Both(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.vision = nn.ModuleDict({"layers": nn.ModuleList([nn.Linear(50, 50) for _ in range(4)])})
+            self.text = nn.ModuleDict({"embed": nn.Embedding(5, 4), "layers": nn.ModuleList([nn.Linear(4, 4)])})
+
+        def get_input_embeddings(self) -> nn.Module:
+            return self.text["embed"]
+
+    assert layers_of(Both())[0] == "text.layers"

@@ -30,20 +30,33 @@ class Stage:
 
 
 def layers_of(model: Any) -> tuple[str, Any]:
-    """(name, list) of the model's layers: of the module lists that lie in no other, the one with most parameters.
-    An empty list where there is none; then the model is one part."""
+    """(name, list) of the model's layers: of the module lists that lie in no other, the one with most parameters;
+    those beside the token embedding come first, so that a vision tower is not taken for the model. An empty list where
+    there is none; then the model is one part."""
     from torch import nn
 
-    best: tuple[int, str, Any] = (0, "", nn.ModuleList())
-    outer = ""
+    found: list[tuple[bool, int, str, Any]] = []
+    beside, outer = _beside_embedding(model), ""
     for name, module in model.named_modules():
         if not isinstance(module, nn.ModuleList) or (outer and name.startswith(outer + ".")):
             continue
         outer = name
         size = sum(p.numel() for p in module.parameters())
-        if size > best[0]:
-            best = (size, name, module)
-    return best[1], best[2]
+        if size:
+            found.append((name.startswith(beside), size, name, module))
+    best = max(found, key=lambda f: f[:2], default=(False, 0, "", nn.ModuleList()))
+    return best[2], best[3]
+
+
+def _beside_embedding(model: Any) -> str:
+    """The name of the module that holds the token embedding, with a dot; the whole model where it has none."""
+    try:
+        embedding = model.get_input_embeddings()
+    except (AttributeError, NotImplementedError):
+        return ""
+    name = next((n for n, m in model.named_modules() if m is embedding), "")
+    parent = name.rpartition(".")[0]
+    return f"{parent}." if parent else ""
 
 
 def cut(model: Any, names: frozenset[str], first: frozenset[str]) -> tuple[Stage, ...]:

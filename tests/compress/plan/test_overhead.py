@@ -10,7 +10,8 @@ from deltakit.checkpoint.open import open_checkpoint
 from deltakit.checkpoint.sidecar import Sidecar
 from deltakit.compress.codec import parse_codec
 from deltakit.compress.plan.overhead import overhead
-from deltakit.compress.run.archive import compress, plan_compression
+from deltakit.compress.plan.planning import plan_compression
+from deltakit.compress.run.archive import compress
 from deltakit.compress.run.operands import Operands
 from deltakit.compress.run.request import Request
 from deltakit.delta.difference import difference

@@ -7,7 +7,8 @@ import pytest
 
 from deltakit.checkpoint.open import open_checkpoint
 from deltakit.compress.codec import parse_codec
-from deltakit.compress.run.archive import changed, compress, compressed, plan_compression
+from deltakit.compress.plan.planning import changed, plan_compression
+from deltakit.compress.run.archive import compress, compressed
 from deltakit.compress.run.operands import Operands
 from deltakit.compress.run.request import Request
 from deltakit.delta.applied import Applied
@@ -85,7 +86,7 @@ def test_a_ratio_is_met_with_everything_counted(pair, tmp_path):
 @pytest.mark.parametrize("nbytes", [14_000, 20_000, 37_777])
 def test_a_file_of_so_many_bytes(pair, tmp_path, codec, nbytes):
     made = run(pair, tmp_path / "a", codec, nbytes=nbytes)
-    assert nbytes - (450 if codec == "lowrank" else 150) < made.nbytes <= nbytes
+    assert nbytes - (450 if codec == "lowrank" else 250) < made.nbytes <= nbytes
 
 
 def test_too_few_bytes_say_what_would_do(pair, tmp_path):

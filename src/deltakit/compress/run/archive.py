@@ -7,26 +7,20 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from deltakit.checkpoint.pump import Progress, silent
-from deltakit.compress.codec import Context, parse_codec
-from deltakit.compress.hessian import Hessian
+from deltakit.checkpoint.ranks import ALONE, Ranks
 from deltakit.compress.plan.choice import parse_choice
-from deltakit.compress.plan.plan import Plan, Row
-from deltakit.compress.plan.planning import changed, noted, plan_compression
+from deltakit.compress.plan.plan import Plan
+from deltakit.compress.plan.planning import noted, plan_compression
+from deltakit.compress.run.encode import Encoder
 from deltakit.compress.run.operands import Operands
 from deltakit.compress.run.request import Request
-from deltakit.delta.expression import Delta, Entry, Lineage, Part, total
+from deltakit.compress.run.sight import look
+from deltakit.delta.expression import Delta
 from deltakit.delta.file.container import open_archive
 from deltakit.delta.file.write import write_delta
-from deltakit.delta.site import Site
-from deltakit.delta.terms.base import Float32
-from deltakit.delta.terms.lowrank import matrix_shape
-from deltakit.errors import InputError
-from deltakit.tensors import row_blocks
 
-__all__ = ["Compressed", "compress", "compressed", "changed", "encoded", "noted", "plan_compression"]
+__all__ = ["Compressed", "compress", "compressed"]
 
 
 @dataclass(frozen=True)
@@ -60,72 +54,38 @@ class Compressed:
         return 8 * self.payload / max(1, self.elements)
 
 
-def compress(operands: Operands, request: Request, progress: Progress = silent) -> Compressed:
+def compress(operands: Operands, request: Request, progress: Progress = silent, crew: Ranks = ALONE) -> Compressed:
     """Write the delta of `operands` to `request.out`, its matrices coded as the request says.
 
-    A killed run resumes, and ends in the same bytes. Errors: RecipeError (codec, size), ResourceError (the size is too
-    small; disk), InputError (non-finite numbers; output), NoEffectError (no change).
+    A killed run resumes, and ends in the same bytes; several processes (`crew`) that call this alike write one file.
+    Errors: RecipeError (codec, size), ResourceError (the size is too small; disk, memory), InputError (non-finite
+    numbers; calibration text; output), NoEffectError (no change).
     """
-    delta, sidecar = operands.delta, operands.base.sidecar
+    delta, sidecar, sight = operands.delta, operands.base.sidecar, look(operands, request, progress)
     plan = plan_compression(
-        delta, parse_choice(request.codec), ratio=request.ratio, nbytes=request.nbytes, base=sidecar,
-        threads=request.threads, progress=progress,
+        _over(delta, sight.note), parse_choice(request.codec), ratio=request.ratio, nbytes=request.nbytes,
+        base=sidecar, hessians=sight.hessians, threads=request.threads, progress=progress,
     )  # fmt: skip
-    made = compressed(delta, plan, request.device)
+    encoder = Encoder.of(delta, plan, request.device)
+    note = noted(delta, plan.codec).lineage.note
+    made = replace(delta, lineage=replace(delta.lineage, note={**note, **sight.note}))
     written = write_delta(
-        request.out, made, plan={"action": "compress", "mark": operands.mark, **plan.as_dict()}, base=sidecar,
-        overwrite=request.overwrite, inputs=operands.inputs, threads=request.threads, progress=progress,
+        request.out, made, plan={"action": "compress", "mark": operands.mark, **plan.as_dict(), **sight.note},
+        base=sidecar, overwrite=request.overwrite, inputs=operands.inputs, threads=request.threads, progress=progress,
+        crew=crew, fill=lambda segments: sight.fill(encoder, segments),
     )  # fmt: skip
     return _summary(Path(request.out), delta, plan, written.resumed)
 
 
 def compressed(delta: Delta, plan: Plan, device: str = "cpu") -> Delta:
     """The delta with its covered matrices coded as their rows say, each when it is asked for."""
-    rows = {row.name: row for row in plan.rows}
-    return noted(delta, plan.codec).map(lambda name, entry: encoded(rows[name], entry, delta.lineage, device=device))
+    encoder = Encoder.of(delta, plan, device)
+    return noted(delta, plan.codec).map(lambda name, entry: encoder.entry(name))
 
 
-def encoded(row: Row, entry: Entry, lineage: Lineage, *, hessian: Hessian | None = None, device: str = "cpu") -> Entry:
-    """One tensor as it is stored."""
-    if row.action != "codec":
-        _check_exact(row.name, entry)
-        return entry
-    _check_exact(row.name, replace(entry, parts=()))
-    codec = parse_codec(row.codec)
-    if _small_enough(entry, codec.nbytes(row.spec, row.budget)):
-        return entry
-    values = total(entry.parts, 0, entry.shared, row.spec.row_size).reshape(matrix_shape(row.spec))
-    _check_finite(row.name, values)
-    if not values.any():
-        return replace(entry, parts=())
-    terms = codec.encode(values, Context(Site(row.name, lineage.key), row.spec, row.budget, hessian, device))
-    return replace(entry, parts=tuple(Part(1.0, term) for term in terms))
-
-
-def _small_enough(entry: Entry, limit: int) -> bool:
-    """A delta that is stored in fewer bytes already (a LoRA's factors) is kept: smaller, and nothing is lost."""
-    return all(part.term.nbytes for part in entry.parts) and sum(part.term.nbytes for part in entry.parts) <= limit
-
-
-def _check_exact(name: str, entry: Entry) -> None:
-    """What is kept bit for bit must be finite too, added rows included."""
-    spec = entry.shared_spec
-    if not spec.is_float:
-        return
-    for lo, hi in row_blocks(spec) if entry.parts else ():
-        _check_finite(name, total(entry.parts, lo, hi, spec.row_size))
-    if entry.added is not None:
-        for lo, hi in row_blocks(entry.added.spec):
-            _check_finite(name, entry.added.rows(lo, hi))
-
-
-def _check_finite(name: str, values: Float32) -> None:
-    bad = values.size - int(np.isfinite(values).sum())
-    if bad:
-        raise InputError(
-            f"tensor {name!r}: {bad} of {values.size} differences are not finite",
-            remedy="the fine-tune or the base holds NaN or infinity; repair it before compressing",
-        )
+def _over(delta: Delta, note: Mapping[str, Any]) -> Delta:
+    """The delta as it is planned for: the index must have room for what will be noted."""
+    return replace(delta, lineage=replace(delta.lineage, note={**delta.lineage.note, **note})) if note else delta
 
 
 def _summary(out: Path, delta: Delta, plan: Plan, resumed: int) -> Compressed:

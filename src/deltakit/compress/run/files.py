@@ -8,7 +8,8 @@ from typing import Any
 from deltakit.checkpoint.pump import Progress, silent
 from deltakit.checkpoint.staging import check_apart
 from deltakit.compress.plan.choice import parse_choice
-from deltakit.compress.run.archive import Compressed, compress, plan_compression
+from deltakit.compress.plan.planning import plan_compression
+from deltakit.compress.run.archive import Compressed, compress
 from deltakit.compress.run.operands import open_operands
 from deltakit.compress.run.request import Request
 from deltakit.delta.file.write import plan_delta

@@ -1,0 +1,88 @@
+"""One tensor through the codec of its row, as it is stored."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from deltakit.compress.codec import Context, parse_codec
+from deltakit.compress.hessian import Hessian
+from deltakit.compress.plan.plan import Plan, Row
+from deltakit.compress.run.device import room_on
+from deltakit.delta.expression import Delta, Entry, Lineage, Part, total
+from deltakit.delta.site import Site
+from deltakit.delta.terms.base import Float32
+from deltakit.delta.terms.lowrank import matrix_shape
+from deltakit.errors import InputError
+from deltakit.tensors import row_blocks
+
+__all__ = ["Encoder", "encoded"]
+
+
+@dataclass(frozen=True)
+class Encoder:
+    """Makes the entries of an archive: a bound delta, a row for each of its tensors, the device of linear algebra."""
+
+    delta: Delta
+    rows: Mapping[str, Row]
+    device: str = "cpu"
+
+    @classmethod
+    def of(cls, delta: Delta, plan: Plan, device: str = "cpu") -> Encoder:
+        return cls(delta, {row.name: row for row in plan.rows}, device)
+
+    def covers(self, name: str) -> bool:
+        """Whether a codec codes this tensor."""
+        return self.rows[name].action == "codec"
+
+    def entry(self, name: str, hessian: Hessian | None = None) -> Entry:
+        """One tensor as it is stored. ResourceError where the device is too small for it."""
+        row, lineage = self.rows[name], self.delta.lineage
+        with room_on(self.device, f"coding {name!r}"):
+            return encoded(row, self.delta.entries[name], lineage, hessian=hessian, device=self.device)
+
+
+def encoded(row: Row, entry: Entry, lineage: Lineage, *, hessian: Hessian | None = None, device: str = "cpu") -> Entry:
+    """A tensor's entry as its row says: coded for the inputs whose Hessian is given (None: all count alike), or exact.
+    InputError for numbers that are not finite."""
+    if row.action != "codec":
+        _check_exact(row.name, entry)
+        return entry
+    _check_exact(row.name, replace(entry, parts=()))
+    codec = parse_codec(row.codec)
+    if _small_enough(entry, codec.nbytes(row.spec, row.budget)):
+        return entry
+    values = total(entry.parts, 0, entry.shared, row.spec.row_size).reshape(matrix_shape(row.spec))
+    _check_finite(row.name, values)
+    if not values.any():
+        return replace(entry, parts=())
+    terms = codec.encode(values, Context(Site(row.name, lineage.key), row.spec, row.budget, hessian, device))
+    return replace(entry, parts=tuple(Part(1.0, term) for term in terms))
+
+
+def _small_enough(entry: Entry, limit: int) -> bool:
+    """A delta that is stored in fewer bytes already (a LoRA's factors) is kept: smaller, and nothing is lost."""
+    return all(part.term.nbytes for part in entry.parts) and sum(part.term.nbytes for part in entry.parts) <= limit
+
+
+def _check_exact(name: str, entry: Entry) -> None:
+    """What is kept bit for bit must be finite too, added rows included."""
+    spec = entry.shared_spec
+    if not spec.is_float:
+        return
+    for lo, hi in row_blocks(spec) if entry.parts else ():
+        _check_finite(name, total(entry.parts, lo, hi, spec.row_size))
+    if entry.added is not None:
+        for lo, hi in row_blocks(entry.added.spec):
+            _check_finite(name, entry.added.rows(lo, hi))
+
+
+def _check_finite(name: str, values: Float32) -> None:
+    bad = values.size - int(np.isfinite(values).sum())
+    if bad:
+        raise InputError(
+            f"tensor {name!r}: {bad} of {values.size} differences are not finite",
+            remedy="the fine-tune or the base holds NaN or infinity; repair it before compressing",
+        )
