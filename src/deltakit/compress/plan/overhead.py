@@ -2,43 +2,107 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import replace
+import zlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
+
+import numpy as np
 
 from deltakit.checkpoint.checksum import checksum
 from deltakit.checkpoint.sidecar import Sidecar
+from deltakit.compress.codec import Context, parse_codec
 from deltakit.compress.plan.plan import Row
 from deltakit.delta.expression import Delta
 from deltakit.delta.file.container import KIND, pack_header, pack_tensor
 from deltakit.delta.file.write import differing
+from deltakit.delta.site import Site
+from deltakit.delta.terms.lowrank import matrix_shape
+from deltakit.tensors import TensorSpec
 
-__all__ = ["overhead"]
+__all__ = ["Overhead", "overhead"]
 
 _SLACK = 0.01  # of the index: checksums, which are not known yet, pack a little better or worse
+_SAMPLE = TensorSpec((40, 32), "F32")
+_WIDE = 64  # columns from which on a spectrum asks for many widths
 
 
 def overhead(delta: Delta, rows: Sequence[Row], base: Sidecar) -> int:
-    """An upper bound, close to the truth. Exact tensors are packed to see what they take."""
-    items, exact = {}, 0
-    for row in rows:
-        entry, coded = delta.entries[row.name], row.action == "codec"
-        item, blob = pack_tensor(row.name, replace(entry, parts=()) if coded else entry)
-        items[row.name] = item | _stand_in(row) if coded else item
-        exact += len(blob)
-    files, packed = _files(differing(delta.sidecar, base))
-    line = delta.lineage
-    lineage = {"base": line.base, "tuned": line.tuned, "name": line.name, "note": dict(line.note)}
-    index = {"kind": KIND, "lineage": lineage, "missing": list(delta.missing), "tensors": items, "files": files}
-    head = len(pack_header(index))
-    return head + int(head * _SLACK) + 8 + exact + packed
+    """`Overhead` of one set of rows."""
+    return Overhead.of(delta, rows, base).nbytes(rows)
 
 
-def _stand_in(row: Row) -> dict[str, Any]:
-    """What the coded matrix will add to its index item: three bands, sizes with as many digits, some checksum."""
-    size = row.budget or row.spec.nbytes // 16
-    fields = {"b": [[8, 1], [3, 1 + size % 7], [2, 1 + size % 389]]}
-    return {"p": [[1.0, "lowrank", fields, size]], "c": checksum(row.name.encode())}
+@dataclass
+class Overhead:
+    """An upper bound, close to the truth, for any budgets of the same coded tensors. Exact ones and files are packed
+    once, to see what they take."""
+
+    index: Mapping[str, Any]
+    items: Mapping[str, dict[str, Any]]
+    stored: int
+    _samples: dict[tuple[str, int], list[tuple[str, dict[str, Any]]]] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, delta: Delta, rows: Sequence[Row], base: Sidecar) -> Overhead:
+        items, stored = {}, 0
+        for row in rows:
+            entry = delta.entries[row.name]
+            items[row.name], blob = pack_tensor(row.name, replace(entry, parts=()) if _is_coded(row) else entry)
+            stored += len(blob)
+        files, packed = _files(differing(delta.sidecar, base))
+        line = delta.lineage
+        lineage = {"base": line.base, "tuned": line.tuned, "name": line.name, "note": dict(line.note)}
+        index = {"kind": KIND, "lineage": lineage, "missing": list(delta.missing), "files": files}
+        return cls(index, items, stored + packed)
+
+    def nbytes(self, rows: Sequence[Row]) -> int:
+        """With these budgets."""
+        items = {r.name: self.items[r.name] | (self._stand_in(r) if _is_coded(r) else {}) for r in rows}
+        head = len(pack_header({**self.index, "tensors": items}))
+        return head + int(head * _SLACK) + 8 + self.stored
+
+    def _stand_in(self, row: Row) -> dict[str, Any]:
+        """What a coded matrix will add to its index item: the terms of a small matrix, with as many digits."""
+        size = row.budget or row.spec.nbytes // 16
+        mark = zlib.crc32(row.name.encode())  # sizes and ranks differ from matrix to matrix, so that they pack badly
+        parts = [[1.0, k, _grown(f, row, mark), max(1, size - mark % 9)] for k, f in self._terms(row, size)]
+        return {"p": parts, "c": checksum(row.name.encode())}
+
+    def _terms(self, row: Row, size: int) -> list[tuple[str, dict[str, Any]]]:
+        """Kinds and fields of what the codec makes of a small random matrix, at about as many bits per element."""
+        bits = max(1, round(8 * size / max(1, row.spec.numel)))
+        key = (row.codec, bits)
+        if key not in self._samples:
+            self._samples[key] = _sample(row.codec, bits)
+        return self._samples[key]
+
+
+def _is_coded(row: Row) -> bool:
+    return row.action in ("codec", "kept")
+
+
+def _sample(text: str, bits: int) -> list[tuple[str, dict[str, Any]]]:
+    from deltakit.compress.plan.choice import CHOOSERS
+
+    name = text.partition("(")[0]
+    codec = parse_codec(text if text and name not in CHOOSERS.names() else "svd_mixed")
+    budget = max(codec.least(_SAMPLE), bits * _SAMPLE.numel // 8)
+    values = np.random.default_rng(0).standard_normal(_SAMPLE.shape).astype(np.float32)
+    return [(t.kind, t.save()[0]) for t in codec.encode(values, Context(Site("sample"), _SAMPLE, budget))]
+
+
+def _grown(fields: dict[str, Any], row: Row, mark: int) -> dict[str, Any]:
+    """Bands with ranks of as many digits as this matrix will have, and two bands more: the sample has no spectrum."""
+    if not isinstance(fields.get("b"), list):
+        return fields
+    side = min(matrix_shape(row.spec))
+    times = max(1, side // min(_SAMPLE.shape))
+    bands = [[code, rank * times + mark % (7 + times)] for code, rank in fields["b"]]
+    known = [code for code, _ in bands]
+    wide = (
+        [[code, 1 + (mark >> code) % (side // _WIDE)] for code in (8, 4) if code not in known] if side > _WIDE else []
+    )
+    return fields | {"b": wide + bands}
 
 
 def _files(sidecar: Sidecar) -> tuple[dict[str, Any], int]:

@@ -13,7 +13,7 @@ from deltakit.compress.plan.choice import Choice, Coding
 from deltakit.compress.plan.forecast import Forecast
 from deltakit.compress.plan.hull import Ladder
 from deltakit.compress.plan.measure import measure
-from deltakit.compress.plan.overhead import overhead
+from deltakit.compress.plan.overhead import Overhead
 from deltakit.compress.plan.plan import Plan, Row, plan_rows
 from deltakit.compress.plan.sizes import check_reach, check_size, least_payload, size_rows
 from deltakit.delta.expression import Delta, Entry, total
@@ -49,10 +49,11 @@ class Planner:
 
     def _in_file(self, nbytes: int) -> Plan:
         """A plan whose file is at most so large."""
+        beside = Overhead.of(noted(self.delta, self.choice.text), self.rows, self.base)
+        least, rest = least_payload(self.rows, self.ladders), 0
         rows, forecasts = self.rows, dict[str, Forecast]()
-        delta = noted(self.delta, self.choice.text)
-        for _ in range(2):  # the second time with sizes in the index that are near the truth
-            rest, least = overhead(delta, rows, self.base), least_payload(self.rows, self.ladders)
+        while (now := beside.nbytes(rows)) > rest:  # the index knows no sizes at first, and digits may become more
+            rest = now
             if nbytes - rest < least:
                 raise ResourceError(
                     f"{nbytes:,} bytes are too few: {rest:,} go to exact tensors, index and files, and "

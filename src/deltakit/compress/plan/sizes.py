@@ -69,15 +69,17 @@ def size_rows(
     claims = dict(zip((r.name for r in others), allocate(room, [r.spec.nbytes for r in others], least), strict=True))
     following = [row for row in others if row.name not in ladders]
     budgets = [claims[row.name] for row in following]
+    chosen, forecasts = _choose(others, ladders, room - sum(budgets))
     if tight:
         codecs = {row.codec: parse_codec(row.codec) for row in following}
-        spare = 0 if ladders else room - sum(claims.values())
+        spare = room - sum(budgets) - sum(f.nbytes for f in forecasts.values())
         budgets = hand_on(budgets, lambda i, b: codecs[following[i].codec].nbytes(following[i].spec, b), spare)
     sized = fixed | dict(zip((row.name for row in following), budgets, strict=True))
-    chosen, forecasts = _choose(others, ladders, room - sum(claims[row.name] for row in following))
-    return tuple(chosen.get(r.name) or (replace(r, budget=sized[r.name]) if r.name in sized else r) for r in rows), (
-        forecasts
-    )
+
+    def settled(row: Row) -> Row:
+        return replace(row, budget=sized[row.name]) if row.name in sized else chosen.get(row.name, row)
+
+    return tuple(settled(row) for row in rows), forecasts
 
 
 def _choose(
