@@ -17,6 +17,8 @@ __all__ = ["CODECS", "Codec", "Context", "parse_codec"]
 CODECS = Registry(
     "codec",
     {
+        "delta_come": "deltakit.compress.codecs.delta_come:DeltaCome",
+        "dare": "deltakit.compress.codecs.dare:Dare",
         "group_quant": "deltakit.compress.codecs.group_quant:GroupQuant",
         "lowrank": "deltakit.compress.codecs.lowrank:Lowrank",
         "sign": "deltakit.compress.codecs.sign:SignCodec",
