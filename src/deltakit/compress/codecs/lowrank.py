@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -9,7 +10,11 @@ import numpy as np
 
 from deltakit.compress.codec import Context
 from deltakit.compress.fit.bands import most
+from deltakit.compress.fit.whiten import Inputs, whitened_svd
+from deltakit.compress.hessian import Hessian
+from deltakit.compress.offer import Offer, Study
 from deltakit.delta.measure.decompose import svd
+from deltakit.delta.measure.threads import one_thread
 from deltakit.delta.terms.base import Float32
 from deltakit.delta.terms.lowrank import LowRank, matrix_shape, payload_bytes
 from deltakit.errors import RecipeError
@@ -22,7 +27,8 @@ __all__ = ["Lowrank"]
 class Lowrank:
     """The best rank-r matrix, factors rounded once to `dtype` (F16, BF16 or F32); r from the budget, or `rank`.
 
-    The singular values are shared evenly by both sides, so that float16 neither overflows nor loses digits.
+    Where the inputs' second moments are known it is the best for the outputs (whitened SVD, SVD-LLM and QERA). The
+    singular values are shared evenly by both sides, so that float16 neither overflows nor loses digits.
     """
 
     name: ClassVar[str] = "lowrank"
@@ -48,9 +54,21 @@ class Lowrank:
         return payload_bytes(matrix_shape(spec), [(self.dtype, self._rank(spec, budget))], "")
 
     def encode(self, rows: Float32, ctx: Context) -> tuple[LowRank, ...]:
-        u, s, v = svd(rows, self._rank(ctx.spec, ctx.budget))
+        rank = self._rank(ctx.spec, ctx.budget)
+        u, s, v = svd(rows, rank) if ctx.hessian is None else _whitened(rows, ctx.hessian, rank)
         root = np.sqrt(s)
         return (LowRank.of(ctx.spec, u * root, v * root, self.dtype),)
+
+    def offers(self, study: Study) -> Iterator[Offer]:
+        """Ranks from 1 up, each about a third more than the one before; errors from the spectrum: exact but for the
+        factors' rounding and the damping of the moments (a few percent)."""
+        shape = matrix_shape(study.spec)
+        tail = study.energy - np.concatenate([[0.0], np.cumsum(study.spectrum)])
+        ranks = [min(self.rank, *shape)] if self.rank else sorted({int(1.33**k) for k in range(99)})
+        for rank in ranks:
+            if rank <= min(shape):
+                size = payload_bytes(shape, [(self.dtype, rank)], "")
+                yield Offer(self, None if self.rank else size, size, max(0.0, float(tail[min(rank, len(tail) - 1)])))
 
     def _rank(self, spec: TensorSpec, budget: int | None) -> int:
         shape = matrix_shape(spec)
@@ -59,3 +77,17 @@ class Lowrank:
         if budget is None:
             raise RecipeError("lowrank needs a size", remedy="give --ratio or --bytes, or lowrank(rank=16)")
         return most(lambda k: [(self.dtype, k)], min(shape), shape, max(budget, self.least(spec)), "")
+
+
+def _whitened(rows: Float32, hessian: Hessian, rank: int) -> tuple[Float32, Float32, Float32]:
+    """U, s and V, with s the lengths of V's columns."""
+    import torch
+
+    turned = hessian.axis == 0
+    with one_thread():
+        delta = torch.from_numpy(np.ascontiguousarray(rows.T if turned else rows))
+        u, s, v = whitened_svd(delta, Inputs.of(hessian), rank)
+        real = v * s
+        length = torch.linalg.vector_norm(real, dim=0)
+        left, values, right = (x.float().numpy() for x in (u, length, real / torch.where(length > 0, length, 1.0)))
+    return (right, values, left) if turned else (left, values, right)
