@@ -48,7 +48,7 @@ def test_a_plan_reads_no_weights_and_is_json(tiny_base, tiny_grown, tmp_path):
     assert plan["payload_ratio"] >= 16
     assert not (tmp_path / "a").exists()
     made = run(str(tiny_base), str(tiny_grown), "svd_mixed", tmp_path / "a", ratio=16)
-    assert made.payload == plan["payload"]
+    assert 0.95 * plan["payload"] < made.payload <= plan["payload"]
 
 
 def test_two_archives_of_one_fine_tune_are_told_apart(tiny_base, tiny_grown, tmp_path):

@@ -26,7 +26,9 @@ __all__ = ["Compressed", "compress", "compressed"]
 @dataclass(frozen=True)
 class Compressed:
     """A written archive. `payload` counts the coded matrices alone; `model` and `covered` are the bytes that all
-    tensors and the coded matrices have in the fine-tune; `kinds` says what each tensor is stored as."""
+    tensors and the coded matrices have in the fine-tune; `kinds` says what each tensor is stored as; `error` is the
+    squared error of the coded matrices over the energy of their deltas, None where not all of it was seen (a resumed
+    run, several processes)."""
 
     path: Path
     plan: Plan
@@ -37,6 +39,7 @@ class Compressed:
     model: int
     resumed: int
     kinds: Mapping[str, str]
+    error: float | None = None
 
     @property
     def ratio(self) -> float:
@@ -61,7 +64,7 @@ def compress(operands: Operands, request: Request, progress: Progress = silent, 
     Errors: RecipeError (codec, size), ResourceError (the size is too small; disk, memory), InputError (non-finite
     numbers; calibration text; output), NoEffectError (no change).
     """
-    delta, sidecar, sight = operands.delta, operands.base.sidecar, look(operands, request, progress)
+    delta, sidecar, sight = operands.delta, operands.base.sidecar, look(operands, request, progress, crew)
     plan = plan_compression(
         _over(delta, sight.note), parse_choice(request.codec), ratio=request.ratio, nbytes=request.nbytes,
         base=sidecar, hessians=sight.hessians, threads=request.threads, progress=progress,
@@ -74,7 +77,7 @@ def compress(operands: Operands, request: Request, progress: Progress = silent, 
         base=sidecar, overwrite=request.overwrite, inputs=operands.inputs, threads=request.threads, progress=progress,
         crew=crew, fill=lambda segments: sight.fill(encoder, segments),
     )  # fmt: skip
-    return _summary(Path(request.out), delta, plan, written.resumed)
+    return _summary(Path(request.out), delta, plan, written.resumed, encoder.losses)
 
 
 def compressed(delta: Delta, plan: Plan, device: str = "cpu") -> Delta:
@@ -88,7 +91,9 @@ def _over(delta: Delta, note: Mapping[str, Any]) -> Delta:
     return replace(delta, lineage=replace(delta.lineage, note={**delta.lineage.note, **note})) if note else delta
 
 
-def _summary(out: Path, delta: Delta, plan: Plan, resumed: int) -> Compressed:
+def _summary(
+    out: Path, delta: Delta, plan: Plan, resumed: int, losses: Mapping[str, tuple[float, float]]
+) -> Compressed:
     """Counted from the file as it lies on disk."""
     archive = open_archive(out)
     parts = {name: list(item.get("p", ())) for name, item in archive.index["tensors"].items()}
@@ -103,7 +108,16 @@ def _summary(out: Path, delta: Delta, plan: Plan, resumed: int) -> Compressed:
         model=sum(spec.nbytes for spec in delta.specs.values()),
         resumed=resumed,
         kinds={name: _kind(item) for name, item in archive.index["tensors"].items()},
+        error=_relative(plan, losses),
     )
+
+
+def _relative(plan: Plan, losses: Mapping[str, tuple[float, float]]) -> float | None:
+    """The relative squared error of all covered matrices, summed in the order of names."""
+    if any(row.name not in losses for row in plan.covered):
+        return None
+    energy = sum(losses[row.name][1] for row in plan.covered)
+    return sum(losses[row.name][0] for row in plan.covered) / energy if energy else 0.0
 
 
 def _kind(item: Mapping[str, Any]) -> str:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from deltakit.calibrate.sampling import Sampling, check_runnable, open_walker
 from deltakit.checkpoint.sidecar import Sidecar
 from deltakit.compress.hessian import Hessian
-from deltakit.compress.run.device import room_on
+from deltakit.compress.run.device import SMALLER, room_on
 from deltakit.compress.run.encode import Encoder
 from deltakit.compress.run.hessians import LayerHessians
 from deltakit.compress.run.operands import Operands
@@ -32,7 +32,6 @@ if TYPE_CHECKING:
 __all__ = ["Walk", "files_of"]
 
 _FLOAT = 4  # bytes: weights, moments and states are float32 on a walk
-_SMALLER = "give a smaller --batch, --samples or --length"
 
 
 @dataclass(frozen=True)
@@ -69,7 +68,7 @@ class Walk:
         walker = open_walker(specs, files_of(self.operands), self.batches, self.device)
         states: States | None = None
         for stage in walker.stages:
-            with room_on(self.device, f"calibrating {stage.name}", _need(walker, stage, specs), _SMALLER):
+            with room_on(self.device, f"calibrating {stage.name}", _need(walker, stage, specs), SMALLER):
                 walker.load(stage, self._reading(tuned, encoder, segments, stage))
                 _encode(walker, stage, states, encoder, segments)
                 if stage is not walker.stages[-1]:

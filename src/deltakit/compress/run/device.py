@@ -7,7 +7,9 @@ from contextlib import contextmanager
 
 from deltakit.errors import ResourceError
 
-__all__ = ["room_on"]
+__all__ = ["SMALLER", "room_on"]
+
+SMALLER = "give a smaller --batch, --samples or --length"
 
 _CPU = "use fewer --threads, or a machine with more memory"
 _GPU = "run on the CPU (--device cpu), or with fewer --threads"

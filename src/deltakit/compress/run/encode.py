@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -18,16 +18,18 @@ from deltakit.delta.terms.lowrank import matrix_shape
 from deltakit.errors import InputError
 from deltakit.tensors import row_blocks
 
-__all__ = ["Encoder", "encoded"]
+__all__ = ["Encoder", "encoded", "loss"]
 
 
 @dataclass(frozen=True)
 class Encoder:
-    """Makes the entries of an archive: a bound delta, a row for each of its tensors, the device of linear algebra."""
+    """Makes the entries of an archive: a bound delta, a row for each of its tensors, the device of linear algebra.
+    `losses` fills up: of every covered matrix, the squared error and the energy of its delta, in the weights."""
 
     delta: Delta
     rows: Mapping[str, Row]
     device: str = "cpu"
+    losses: dict[str, tuple[float, float]] = field(default_factory=dict)
 
     @classmethod
     def of(cls, delta: Delta, plan: Plan, device: str = "cpu") -> Encoder:
@@ -41,7 +43,10 @@ class Encoder:
         """One tensor as it is stored. ResourceError where the device is too small for it."""
         row, lineage = self.rows[name], self.delta.lineage
         with room_on(self.device, f"coding {name!r}"):
-            return encoded(row, self.delta.entries[name], lineage, hessian=hessian, device=self.device)
+            made = encoded(row, self.delta.entries[name], lineage, hessian=hessian, device=self.device)
+        if row.action in ("codec", "kept"):
+            self.losses[name] = loss(self.delta.entries[name], made)
+        return made
 
 
 def encoded(row: Row, entry: Entry, lineage: Lineage, *, hessian: Hessian | None = None, device: str = "cpu") -> Entry:
@@ -60,6 +65,18 @@ def encoded(row: Row, entry: Entry, lineage: Lineage, *, hessian: Hessian | None
         return replace(entry, parts=())
     terms = codec.encode(values, Context(Site(row.name, lineage.key), row.spec, row.budget, hessian, device))
     return replace(entry, parts=tuple(Part(1.0, term) for term in terms))
+
+
+def loss(entry: Entry, made: Entry) -> tuple[float, float]:
+    """The squared difference of the shared rows of two entries, and the energy of the first; in row ranges."""
+    error, energy = 0.0, 0.0
+    for lo, hi in row_blocks(entry.shared_spec) if entry.shared else ():
+        values = total(entry.parts, lo, hi, entry.spec.row_size)
+        energy += float(np.square(values, dtype=np.float64).sum())
+        if made is not entry:
+            difference = values - total(made.parts, lo, hi, entry.spec.row_size)
+            error += float(np.square(difference, dtype=np.float64).sum())
+    return error, energy
 
 
 def _small_enough(entry: Entry, limit: int) -> bool:

@@ -6,12 +6,14 @@ from pathlib import Path
 from typing import Any
 
 from deltakit.checkpoint.pump import Progress, silent
+from deltakit.checkpoint.ranks import ALONE, Ranks
 from deltakit.checkpoint.staging import check_apart
 from deltakit.compress.plan.choice import parse_choice
 from deltakit.compress.plan.planning import plan_compression
 from deltakit.compress.run.archive import Compressed, compress
 from deltakit.compress.run.operands import open_operands
 from deltakit.compress.run.request import Request
+from deltakit.compress.run.sight import look
 from deltakit.delta.file.write import plan_delta
 
 __all__ = ["compress_files", "plan_files"]
@@ -21,9 +23,11 @@ def plan_files(request: Request) -> dict[str, Any]:
     """What `compress_files` would do, JSON-able; raises what it would raise before it encodes."""
     made, operands = parse_choice(request.codec), open_operands(request.base, request.tuned, request.against)
     written = plan_delta(request.out, operands.delta, overwrite=request.overwrite, inputs=list(operands.paths))
+    sight = look(operands, request, dry=True)
     plan = plan_compression(
-        operands.delta, made, ratio=request.ratio, nbytes=request.nbytes, base=operands.base.sidecar
-    )
+        operands.delta, made, ratio=request.ratio, nbytes=request.nbytes, base=operands.base.sidecar,
+        hessians=sight.hessians,
+    )  # fmt: skip
     payload = plan.payload
     covered = sum(row.spec.nbytes for row in plan.covered)
     actions = [row.action for row in plan.rows]
@@ -31,12 +35,13 @@ def plan_files(request: Request) -> dict[str, Any]:
         **plan.as_dict(), "output": str(request.out), "free": written["free"],
         "matrices": len(plan.covered), "exact": actions.count("exact"), "unchanged": actions.count("unchanged"),
         "payload": payload, "covered": covered, "payload_ratio": covered / payload,
+        **sight.note,
     }  # fmt: skip
 
 
-def compress_files(request: Request, progress: Progress = silent) -> Compressed:
+def compress_files(request: Request, progress: Progress = silent, crew: Ranks = ALONE) -> Compressed:
     """Compress what a request names. See `archive.compress`."""
     parse_choice(request.codec)  # before anything is opened
     operands = open_operands(request.base, request.tuned, request.against)
     check_apart(Path(request.out).resolve(), [p.resolve() for p in operands.paths])
-    return compress(operands, request, progress)
+    return compress(operands, request, progress, crew)

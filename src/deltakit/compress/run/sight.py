@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, Protocol
 
+from deltakit.calibrate.sampling import Sampling
 from deltakit.checkpoint.pump import Progress, silent
+from deltakit.checkpoint.ranks import ALONE, Ranks
 from deltakit.compress.hessian import Hessian
 from deltakit.compress.run.encode import Encoder
 from deltakit.compress.run.operands import Operands
@@ -40,10 +43,22 @@ class Blind:
         segments.pull(encoder.delta.specs, encoder.entry)
 
 
-def look(operands: Operands, request: Request, progress: Progress = silent) -> Sight:
-    """What a request asks to look at. Text and tokenizer are opened here; see `calibrated.Walk` and `store.Kept`."""
+def look(
+    operands: Operands, request: Request, progress: Progress = silent, crew: Ranks = ALONE, *, dry: bool = False
+) -> Sight:
+    """What a request asks to look at. Text and tokenizer are opened here, and a file of Hessians that is not there is
+    made, by one process of the crew (`dry`: it is not). Errors: those of `calibrated.Walk.of` and `store`."""
     from deltakit.compress.run.calibrated import Walk
+    from deltakit.compress.run.store import collect, open_hessians
 
-    if request.sampling is not None:
+    if request.hessians is not None:
+        path = Path(request.hessians)
+        if not path.exists() and crew.leads and not dry:
+            collect(path, operands.base, request.sampling or Sampling(), request.device, progress)
+        if crew.world > 1:
+            crew.told(f"{path.resolve()}/there")
+        if path.exists():
+            return open_hessians(path, operands.base, request.sampling)
+    elif request.sampling is not None:
         return Walk.of(operands, request.sampling, request.device)
     return Blind()
