@@ -23,9 +23,11 @@ from deltakit.delta.file.container import Archive, pack_tensor
 from deltakit.delta.site import Site
 from deltakit.delta.terms import TERMS
 from deltakit.delta.terms.base import Term
+from deltakit.delta.terms.copy import Copy, shifted
 from deltakit.delta.terms.dense import Dense
 from deltakit.delta.terms.exact import Exact
 from deltakit.delta.terms.lowrank import LowRank
+from deltakit.delta.terms.ranged import Ranged
 from deltakit.delta.terms.raw import Raw
 from deltakit.delta.terms.sparse import Sparse
 from deltakit.tensors import Mapped, TensorMap, TensorSpec
@@ -107,7 +109,13 @@ def stored_terms() -> dict[str, Callable[[], Entry]]:
         cut = tuned.specs[NAME].with_rows(20)
         return Entry(spec, 20, (Part(1.0, Exact.of(base, tuned, NAME, cut)),), Raw.of(tuned, NAME, 20))
 
+    def copied() -> Entry:
+        base, tuned = worlds()
+        cut = spec.with_rows(20)
+        return alone(Copy.of(NAME, 4, Ranged.of(shifted(base, NAME, 4, cut), tuned, NAME, cut)))
+
     made: dict[str, Callable[[], Entry]] = {
+        "copy, trained on": copied,
         "dense F32": lambda: alone(Dense.of(rows, spec)),
         "dense BF16, half of it": lambda: alone(Dense.of(rows, spec, "BF16"), coef=0.5),
         "sparse by a key": lambda: alone(Sparse.seeded(rows, spec, 0xFEDCBA9876543210, 0.25, 4.0)),

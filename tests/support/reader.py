@@ -121,9 +121,13 @@ def decode(name: str, item: Mapping[str, Any], blob: bytes, base: Bits, base_dty
         out[:shared] = new.reshape(shared, size)
     if "a" in item:
         kind, fields, length = item["a"]
-        need(kind == "raw" and fields == {}, "added rows are raw")
-        left = rows - shared
-        out[shared:] = planes(Take(blob[at : at + length]), left, size, WIDTH[dtype]).reshape(left, size)
+        left, payload = rows - shared, blob[at : at + length]
+        if kind == "copy":
+            new = copy(fields, payload, (left, *shape[1:]), dtype, np.empty(0), base, "")
+        else:
+            need(kind == "raw" and fields == {}, "added rows are raw or copies")
+            new = planes(Take(payload), left, size, WIDTH[dtype])
+        out[shared:] = new.reshape(left, size)
         at += length
     need(at == len(blob), "a blob is longer than its terms")
     return out.reshape(shape)
@@ -269,6 +273,19 @@ def ranged(fields: Any, payload: bytes, shape: Any, dtype: str, old: Array, base
     return np.asarray(old + unzigzag(np.array(codes, old.dtype)))
 
 
+def copy(fields: Any, payload: bytes, shape: Any, dtype: str, old: Array, base: Bits, name: str) -> Array:
+    rows, size, first = (shape[0] if len(shape) else 1), math.prod(shape[1:]), fields.get("r", 0)
+    there = base[fields["n"]]
+    need(there.shape[1:] == tuple(shape[1:]) and there.dtype.itemsize == WIDTH[dtype], "another tensor")
+    under = there.reshape(-1, size)[first : first + rows].ravel()
+    need(under.size == rows * size, "too few rows")
+    if "k" in fields:
+        need(fields["k"] in ("exact", "changes", "ranged"), "a copy of another kind")
+        return TIED[fields["k"]]({}, payload, shape, dtype, under, base, name)
+    need(not payload, "a copy has no payload")
+    return under
+
+
 def grouped(fields: Mapping[str, Any], payload: bytes, shape: Sequence[int]) -> Array:
     (height, width), b, g = matrix_of(shape), fields["b"], fields["g"]
     take = Take(payload)
@@ -363,7 +380,7 @@ def sign(fields: Mapping[str, Any], payload: bytes, shape: Sequence[int]) -> Arr
     return out.reshape(height, width) * scales
 
 
-TIED: dict[str, Callable[..., Array]] = {"changes": changes, "exact": exact, "ranged": ranged}
+TIED: dict[str, Callable[..., Array]] = {"changes": changes, "copy": copy, "exact": exact, "ranged": ranged}
 FLOATS: dict[str, Callable[..., Array]] = {
     "dense": dense, "grouped": grouped, "lowrank": lowrank, "sign": sign, "sparse": sparse,
 }  # fmt: skip

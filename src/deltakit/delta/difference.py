@@ -38,11 +38,11 @@ def difference(
 def _entry(base: TensorMap, tuned: TensorMap, name: str) -> Entry:
     spec = tuned.specs[name]
     if name not in base.specs:
-        return Entry(spec, 0, (), Rest(spec, name, tuned, 0))
+        return Entry(spec, 0, (), Rest(spec, name, tuned, 0, base))
     shared = min(spec.rows, base.specs[name].rows)
     ref = Ref(spec.with_rows(shared), name, base, tuned)
     parts = () if not spec.is_float and _equal(base, ref) else (Part(1.0, ref),)
-    rest = Rest(spec.with_rows(spec.rows - shared), name, tuned, shared) if shared < spec.rows else None
+    rest = Rest(spec.with_rows(spec.rows - shared), name, tuned, shared, base) if shared < spec.rows else None
     return Entry(spec, shared, parts, rest)
 
 

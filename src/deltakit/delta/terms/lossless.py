@@ -9,22 +9,54 @@ import numpy as np
 from deltakit.delta.coding.planes import CHUNK
 from deltakit.delta.coding.ranged import EXPONENTS
 from deltakit.delta.terms.changes import Changes
+from deltakit.delta.terms.copy import Copy, shifted
 from deltakit.delta.terms.exact import Exact
+from deltakit.delta.terms.likeness import like
 from deltakit.delta.terms.ranged import Ranged
+from deltakit.delta.terms.raw import Raw
 from deltakit.delta.terms.tied import Tied, base_bits, tuned_bits
 from deltakit.tensors import Mapped, TensorMap, TensorSpec, row_blocks
 
-__all__ = ["lossless"]
+__all__ = ["kept", "lossless"]
 
 Make = Callable[[TensorMap, TensorMap, str, TensorSpec], Tied]
 
 _FEW = 1 / 32  # the share of changed elements under which they may be listed
+_STRANGE = 0.6  # of the tensor's own bytes: a difference that takes more is between strangers
 _SLOWER = 1.1  # a list is read at the speed of memory: it may be larger by this factor
 
 
 def lossless(base: TensorMap, tuned: TensorMap, name: str, spec: TensorSpec) -> Tied:
     """The shared rows of one tensor as the smallest term whose bits are the tuned ones; `spec` has their shape and the
-    tuned dtype. A tensor of one chunk is coded in every form; of a larger one, its middle is."""
+    tuned dtype. Where the base's tensor of that name does not help, another that it resembles is taken."""
+    made = _smallest(base, tuned, name, spec)
+    if made.nbytes > _STRANGE * spec.nbytes:
+        found = like(base, tuned, name, spec)
+        copied = _copied(base, tuned, name, spec, 0, found).bind(base, name) if found else made
+        return copied if copied.nbytes < made.nbytes else made
+    return made
+
+
+def kept(base: TensorMap | None, tuned: TensorMap, name: str, start: int) -> Raw | Copy:
+    """The rows from `start` on, which the base lacks: a copy of others that it has, else the bits themselves."""
+    spec = tuned.specs[name]
+    spec = spec.with_rows(spec.rows - start)
+    found = like(base, tuned, name, spec, start) if base is not None else None
+    if base is not None and found is not None:
+        copied = _copied(base, tuned, name, spec, start, found)
+        if copied.nbytes < _STRANGE * spec.nbytes:
+            return copied.bind(base, "")
+    return Raw.of(tuned, name, start)
+
+
+def _copied(base: TensorMap, tuned: TensorMap, name: str, spec: TensorSpec, start: int, found: tuple[str, int]) -> Copy:
+    source, first = found
+    there = Mapped({source: spec}, lambda _, lo, hi: tuned.buffer(name, start + lo, start + hi))
+    return Copy.of(source, first, _smallest(shifted(base, source, first, spec), there, source, spec))
+
+
+def _smallest(base: TensorMap, tuned: TensorMap, name: str, spec: TensorSpec) -> Tied:
+    """A tensor of one chunk is coded in every form; of a larger one, its middle is."""
     changed = sum(_changed(base, tuned, name, lo, hi, spec.dtype) for lo, hi in row_blocks(spec))
     if not changed:
         return Exact.of(base, tuned, name, spec)
@@ -34,9 +66,8 @@ def lossless(base: TensorMap, tuned: TensorMap, name: str, spec: TensorSpec) -> 
     count = max(1, CHUNK // max(1, spec.row_size))
     lo = max(0, (spec.rows - count) // 2)
     size = min(count, spec.rows)
-    tried = [
-        make(_cut(base, name, lo, size), _cut(tuned, name, lo, size), name, spec.with_rows(size)) for make in forms
-    ]
+    middle = _cut(base, name, lo, size), _cut(tuned, name, lo, size), name, spec.with_rows(size)
+    tried = [make(*middle) for make in forms]
     best = min(range(len(forms)), key=lambda i: tried[i].nbytes * (1 if tried[i].kind == "changes" else _SLOWER))
     return tried[best].bind(base, name) if size == spec.rows else forms[best](base, tuned, name, spec)
 

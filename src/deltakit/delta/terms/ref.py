@@ -8,7 +8,8 @@ from typing import Any, ClassVar
 import numpy as np
 
 from deltakit.delta.terms.base import Float32, Term, base_floats
-from deltakit.delta.terms.lossless import lossless
+from deltakit.delta.terms.copy import Copy
+from deltakit.delta.terms.lossless import kept, lossless
 from deltakit.delta.terms.raw import Raw
 from deltakit.delta.terms.tied import Tied
 from deltakit.errors import DeltakitError
@@ -60,6 +61,7 @@ class Rest(Term):
     name: str
     tuned: TensorMap
     start: int
+    base: TensorMap | None = None
 
     def bits(self, lo: int, hi: int) -> memoryview:
         """The tuned bytes of rows lo..hi behind `start`."""
@@ -68,9 +70,9 @@ class Rest(Term):
     def rows(self, lo: int, hi: int) -> Float32:
         return to_float32(self.bits(lo, hi), self.spec.dtype).reshape(hi - lo, self.spec.row_size)
 
-    def solid(self) -> Raw:
-        """The same rows as a term that can be stored."""
-        return Raw.of(self.tuned, self.name, self.start)
+    def solid(self) -> Raw | Copy:
+        """The same rows as a term that can be stored; with `base`, a copy where they are one."""
+        return kept(self.base, self.tuned, self.name, self.start)
 
     @property
     def nbytes(self) -> int:
