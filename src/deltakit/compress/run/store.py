@@ -19,7 +19,7 @@ import numpy as np
 
 from deltakit.calibrate.sampling import Sampling, check_runnable, open_walker
 from deltakit.checkpoint import disk
-from deltakit.checkpoint.checksum import Checksum, checksum
+from deltakit.checkpoint.checksum import Checksum
 from deltakit.checkpoint.fingerprint import fingerprint
 from deltakit.checkpoint.header import Header, read_header
 from deltakit.checkpoint.open import Checkpoint
@@ -67,7 +67,9 @@ class Kept(Mapping[str, Hessian]):
         key, axis, rows = self.said["tensors"][name]
         located = self.header.tensors[key]
         raw = self.data[located.start : located.end]
-        if checksum(raw) != self.said["checksums"][key]:
+        state = Checksum()
+        state.update(raw)
+        if state.text != self.said["checksums"][key]:
             raise CheckpointError(f"{self.path}: the Hessian of {name!r} is damaged (checksum)", remedy=_AGAIN)
         return Hessian(_square(np.frombuffer(raw, "<f4")), axis, rows)
 
