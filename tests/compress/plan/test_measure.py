@@ -61,6 +61,17 @@ def test_with_moments_errors_are_those_of_the_outputs():
     assert found.energy == pytest.approx(float((outputs**2).sum()) / 64)
 
 
+def test_without_moments_beside_others_inputs_count_as_white():
+    base = delta_of([*PARTS[:2], PARTS[0]])
+    names = ["layer.weight", "other.weight", "embed_tokens.weight"]
+    delta = Delta(dict(zip(names, base.entries.values(), strict=True)))
+    found = ladders(delta, hessians={"layer.weight": Hessian(9.0 * 5 * np.eye(30), 1, 5)})
+    alone = ladders(delta)
+    for name, factor in zip(names, (9.0, 9.0, 1 / 40), strict=True):
+        assert found[name].energy == pytest.approx(factor * alone[name].energy)
+        assert found[name].offers[0].error == pytest.approx(factor * alone[name].offers[0].error, rel=0.05)
+
+
 def test_what_is_stored_already_may_be_kept():
     spec = TensorSpec((40, 30), "BF16")
     term = LowRank.of(spec, np.ones((40, 2), np.float32), np.ones((30, 2), np.float32))

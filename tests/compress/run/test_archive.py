@@ -231,3 +231,20 @@ def test_an_output_in_the_way_is_kept(pair, tmp_path):
         run(pair, tmp_path / "a", ratio=8)
     assert (tmp_path / "a").read_text() == "mine"
     run(pair, tmp_path / "a", ratio=8, overwrite=True)
+
+
+def test_the_error_that_was_made_is_said_where_all_of_it_was_seen(pair, tmp_path, monkeypatch):
+    monkeypatch.setattr("deltakit.delta.file.segments._SECONDS", 0.0)
+    base, tuned = pair
+    made = run(pair, tmp_path / "a", "auto", ratio=8)
+    truth, model = difference(base, tuned).bind(base), open_delta(tmp_path / "a").bind(base)
+    error, energy = 0.0, 0.0
+    for row in made.plan.covered:
+        want, got = (d.rows(row.name, 0, row.shape[0]).astype(np.float64) for d in (truth, model))
+        error, energy = error + ((want - got) ** 2).sum(), energy + (want**2).sum()
+    assert made.error == pytest.approx(error / energy, rel=1e-5)
+    assert killed_at(70, lambda: run(pair, tmp_path / "b", "auto", ratio=8))
+    again = run(pair, tmp_path / "b", "auto", ratio=8)
+    assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
+    assert again.resumed > 0
+    assert again.error is None

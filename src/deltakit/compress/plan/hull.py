@@ -38,6 +38,11 @@ class Ladder:
         """The fewest bytes on offer."""
         return min(offer.nbytes for offer in self.offers)
 
+    def scaled(self, factor: float) -> Ladder:
+        """All errors times `factor`: another unit."""
+        offers = tuple(replace(offer, error=offer.error * factor) for offer in self.offers)
+        return self if factor == 1.0 else Ladder(self.spec, offers, self.energy * factor, self.weight)
+
     def gain(self, old: Offer, new: Offer) -> float:
         """Error taken off per byte."""
         return self.weight * (old.error - new.error) / max(1, new.nbytes - old.nbytes)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from fnmatch import fnmatchcase
 
 import numpy as np
 
@@ -20,6 +21,8 @@ from deltakit.errors import InputError, RecipeError
 
 __all__ = ["measure"]
 
+_EMBEDDINGS = ("*embed*", "*wte.*", "*wpe.*")
+
 
 def measure(
     delta: Delta,
@@ -31,23 +34,26 @@ def measure(
     progress: Progress = silent,
 ) -> dict[str, Ladder]:
     """Ladders of the rows that `autos` names, in their order; a matrix that equals its base's has energy 0 and no
-    offers. As many matrices are in memory as there are threads."""
+    offers. As many matrices are in memory as there are threads. Where some have moments, the others count as if their
+    inputs were white: an embedding's are its rows in turn, those of any other are as large as is usual here."""
     wanted = [row for row in rows if row.name in autos]
     known = hessians or {}
     progress.start("measuring", sum(row.spec.nbytes for row in wanted))
 
-    def work(row: Row) -> Ladder:
-        return _ladder(row, delta.entries[row.name], autos[row.name], known.get(row.name))
+    def work(row: Row) -> tuple[Ladder, float]:
+        hessian = known.get(row.name)
+        square = 0.0 if hessian is None else float(hessian.gram.diagonal().mean()) / max(1, hessian.rows)
+        return _ladder(row, delta.entries[row.name], autos[row.name], hessian), square
 
-    found = {}
+    found, seen = {}, {}
     try:
         with one_thread():
-            for row, ladder in pump(wanted, work, threads=threads):
-                found[row.name] = ladder
+            for row, (ladder, square) in pump(wanted, work, threads=threads):
+                found[row.name], seen[row.name] = ladder, square
                 progress.advance(row.spec.nbytes, row.name)
     finally:
         progress.stop()
-    return found
+    return _levelled(found, seen)
 
 
 def _ladder(row: Row, entry: Entry, auto: Auto, hessian: Hessian | None) -> Ladder:
@@ -71,3 +77,17 @@ def _kept(entry: Entry) -> list[Offer]:
     """A delta that is stored already (an archive's, a LoRA's) may stay as it is."""
     sizes = [part.term.nbytes for part in entry.parts]
     return [Offer(Kept(), None, sum(sizes), 0.0)] if all(sizes) else []
+
+
+def _levelled(ladders: Mapping[str, Ladder], seen: Mapping[str, float]) -> dict[str, Ladder]:
+    """Errors of weights made comparable with errors of outputs. `seen` is the mean square of an input, 0: unknown."""
+    squares = [square for square in seen.values() if square]
+    if not squares:
+        return dict(ladders)
+    usual = float(np.median(squares))
+
+    def factor(name: str) -> float:
+        is_embedding = any(fnmatchcase(name, pattern) for pattern in _EMBEDDINGS)
+        return 1.0 if seen[name] else 1 / ladders[name].spec.rows if is_embedding else usual
+
+    return {name: ladder.scaled(factor(name)) for name, ladder in ladders.items()}
