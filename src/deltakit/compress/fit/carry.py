@@ -10,7 +10,7 @@ of ranks and columns, with matrix products between them.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,6 +28,7 @@ __all__ = ["carried", "shares", "unrolled"]
 
 Float32 = NDArray[np.float32]
 Float64 = NDArray[np.float64]
+Floats = NDArray[np.floating[Any]]
 _RANKS = 32  # coded before the rest is updated, by one product
 _COLUMNS = 64
 
@@ -45,14 +46,15 @@ def unrolled(upper: torch.Tensor) -> Float64:
     """`shares` from M: the rows of M⁻¹, each over its diagonal."""
     import torch
 
-    inverse = torch.linalg.solve_triangular(upper, torch.eye(len(upper), dtype=torch.float64), upper=True)
+    inverse = torch.linalg.solve_triangular(upper, torch.eye(len(upper), dtype=upper.dtype), upper=True)
     made: Float64 = (inverse * torch.diagonal(upper)[:, None]).numpy()
     return made
 
 
-def carried(target: Float64, weights: Float64, codes: Sequence[Code], inputs: Inputs | None = None) -> Float32:
+def carried(target: Floats, weights: Floats, codes: Sequence[Code], inputs: Inputs | None = None) -> Float32:
     """Code the rows of target (rank, length) in order, with one scale each; gives their stored numbers (length, rank).
-    `weights` is `shares` of the other side's Gram matrix; `inputs` the moments along this side, None for white ones."""
+    `weights` is `shares` of the other side's Gram matrix; `inputs` the moments along this side, None for white ones.
+    Computed in target's dtype; with `inputs` that must be float64."""
     bits = np.array([code if isinstance(code, int) else 0 for code in codes], np.int64)
     left = np.array(target if inputs is None else target[:, inputs.order], order="C")
     out = np.empty_like(left)
@@ -72,13 +74,13 @@ def carried(target: Float64, weights: Float64, codes: Sequence[Code], inputs: In
     return _stored(out.T, codes)
 
 
-def _rows(left: Float64, inner: Float64, bits: NDArray[np.int64], out: Float64) -> None:
+def _rows(left: Floats, inner: Floats, bits: NDArray[np.int64], out: Floats) -> None:
     from deltakit.compress.fit.kernels.carry import code_rows
 
     code_rows(left, inner, bits, STEP, AROUND, INSIDE, out)
 
 
-def _tiles(left: Float64, inner: Float64, bits: NDArray[np.int64], out: Float64, columns: Float64) -> None:
+def _tiles(left: Floats, inner: Floats, bits: NDArray[np.int64], out: Floats, columns: Floats) -> None:
     """A block of ranks, by tiles of columns. The scales are found before anything is carried within the block."""
     from deltakit.compress.fit.kernels.carry import code_tile, search
 
@@ -93,19 +95,19 @@ def _tiles(left: Float64, inner: Float64, bits: NDArray[np.int64], out: Float64,
         left[:, at], out[:, at], own[:, at] = tile, codes, errors
 
 
-def _product(a: Float64, b: Float64) -> Float64:
+def _product(a: Floats, b: Floats) -> Floats:
     """a @ b by torch, in memory that torch owns: one thread, and BLAS may look at alignment."""
     import torch
 
-    made: Float64 = (torch.from_numpy(a).clone() @ torch.from_numpy(np.ascontiguousarray(b)).clone()).numpy()
+    made: Floats = (torch.from_numpy(a).clone() @ torch.from_numpy(np.ascontiguousarray(b)).clone()).numpy()
     return made
 
 
-def _stored(values: Float64, codes: Sequence[Code]) -> Float32:
+def _stored(values: Floats, codes: Sequence[Code]) -> Float32:
     """The numbers as they are stored: half-odd codes, or floats of unit columns, rounded."""
-    out = np.ascontiguousarray(values, np.float64)
+    out = np.ascontiguousarray(values)
     for k, code in enumerate(codes):
         if isinstance(code, str):
             length = float(np.sqrt((out[:, k] ** 2).sum())) or 1.0
             out[:, k] = to_float32(from_float32((out[:, k] / length).astype(np.float32), code), code)
-    return out.astype(np.float32)
+    return out.astype(np.float32, copy=False)

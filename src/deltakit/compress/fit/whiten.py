@@ -65,10 +65,12 @@ def whitened_svd(
     delta: torch.Tensor, inputs: Inputs | None, rank: int
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     """U (rows, r) orthonormal, s (r,) descending and V (inputs, r), float64, with U diag(s) Vᵀ the best matrix of rank
-    r in the outputs' norm. Without `inputs` the plain SVD. Call it within `one_thread`."""
+    r in the outputs' norm. Without `inputs` the plain SVD, in float32 where that is safe. Call it within
+    `one_thread`."""
     import torch
 
     if inputs is None:
-        return triplets(delta, rank)
+        u, s, v = triplets(delta, rank, double=False)
+        return u.double(), s.double(), v.double()
     u, s, _ = triplets(inputs.whiten(delta), rank)
     return u, s, (delta.double().T @ u) / torch.where(s > 0, s, 1.0)

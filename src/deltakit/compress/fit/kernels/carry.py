@@ -44,7 +44,7 @@ def search(x, bits, step, around, inside):
         y[i] = x[i] / peak
         total += y[i] * y[i]
     rms, best, least = np.sqrt(total / x.size), 0.0, np.inf
-    for k in range(around.size + inside.size):
+    for k in range(around.size + inside.size if bits > 1 else 1):  # codes of one bit are signs, whatever the start
         scale = rms * step * around[k] if k < around.size else inside[k - around.size] / (half - 0.5)
         seen, length = _fit(y, scale, half)
         if seen > 0:
