@@ -8,11 +8,13 @@ import numpy as np
 
 from deltakit.checkpoint.sidecar import Sidecar
 from deltakit.delta.expression import Delta, Entry
-from deltakit.delta.terms.base import base_floats
+from deltakit.delta.terms.base import Float32, base_floats
 from deltakit.errors import MismatchError
 from deltakit.tensors import TensorMap, TensorSpec, as_bytes, cast_bytes, from_float32
 
 __all__ = ["Applied"]
+
+_LARGE = 1 << 17  # elements from which compiled loops are worth loading
 
 
 class Applied:
@@ -67,6 +69,8 @@ class Applied:
             return entry.bits(lo, hi)
         if not entry.parts:
             return cast_bytes(self.base.buffer(name, lo, hi), self.base.specs[name].dtype, entry.spec.dtype)
+        if entry.spec.dtype == self.base.specs[name].dtype == "BF16" and (hi - lo) * entry.spec.row_size >= _LARGE:
+            return _add16(self.base.buffer(name, lo, hi), self.delta.rows(name, lo, hi))
         values = base_floats(self.base, name, lo, hi, entry.spec.dtype)
         with np.errstate(over="ignore", invalid="ignore"):  # what is not finite is counted and refused by the writer
             rows = self.delta.rows(name, lo, hi)
@@ -84,6 +88,15 @@ class Applied:
             raise MismatchError(
                 "the delta does not fit this base", remedy="name the base it was made against", details=problems
             )
+
+
+def _add16(base: memoryview, rows: Float32) -> memoryview:
+    """`_shared` of bfloat16 over bfloat16, compiled."""
+    from deltakit.delta.coding.kernels.added import add16
+
+    out = np.empty(rows.size, "<u2")
+    add16(out, np.uint64(np.frombuffer(base, np.uint8).ctypes.data), rows.ravel())
+    return as_bytes(out)
 
 
 def _added(entry: Entry, lo: int, hi: int) -> memoryview:

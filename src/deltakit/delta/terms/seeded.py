@@ -71,7 +71,7 @@ class Seeded(Term):
     def _fill(self, out: Float32, values: Float32, start: int, skip: int) -> int:
         """Elements start+skip .. of one chunk; how many up to their end are kept, -1 where that is more than values."""
         if out.size + skip >= _LARGE and values.size:
-            from deltakit.delta.coding.kernels.seeded import fill
+            from deltakit.delta.coding.kernels.kept import fill
 
             return int(fill(out, values, np.uint64(self.key), np.uint64(self.threshold - 1), start, skip))
         mask = rng.lanes(self.key, start, start + skip + out.size) <= np.uint32(self.threshold - 1)

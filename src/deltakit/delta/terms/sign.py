@@ -14,7 +14,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from deltakit.delta.coding.packing import pack, packed_size, unpack
+from deltakit.delta.coding.packing import Codes, pack, packed_size, unpack
 from deltakit.delta.coding.planes import deflate, inflate
 from deltakit.delta.terms.base import Float32, Term
 from deltakit.delta.terms.lowrank import matrix_shape
@@ -24,6 +24,7 @@ from deltakit.tensors import ITEMSIZE, TensorSpec, from_float32, to_float32
 __all__ = ["Axis", "Sign", "scale_shape", "sign_bytes"]
 
 Axis = str  # "scalar", "row" or "column"
+_LARGE = 1 << 16  # elements from which compiled loops are worth loading
 _POPCOUNT = np.array([value.bit_count() for value in range(256)], np.uint8)
 
 
@@ -72,18 +73,25 @@ class Sign(Term):
         per = height // max(1, self.spec.rows)
         first, last = lo * per, hi * per
         scales = self.scales[first:last] if self.axis == "row" else self.scales
-        out = (self._signs(first * width, last * width).reshape(last - first, width)) * scales
+        out = self._signs(first * width, last * width).reshape(last - first, width)
+        out *= scales
         return out.reshape(hi - lo, self.spec.row_size)
 
     def _signs(self, lo: int, hi: int) -> Float32:
         """-1, 0 or 1 of the flattened elements lo..hi."""
         if self.mask is None:
-            return unpack(self.signs, 1, hi - lo, lo).astype(np.float32) * 2 - 1
-        kept = np.zeros(hi - lo, np.float32)
-        where = unpack(self._bitmap, 1, hi - lo, lo).astype(bool)
-        before = self._ones(lo)
-        kept[where] = unpack(self.signs, 1, int(where.sum()), before).astype(np.float32) * 2 - 1
-        return kept
+            return _floats(unpack(self.signs, 1, hi - lo, lo))
+        where = unpack(self._bitmap, 1, hi - lo, lo)
+        kept = _floats(unpack(self.signs, 1, int(np.count_nonzero(where)), self._ones(lo)))
+        if where.size >= _LARGE and kept.size:
+            from deltakit.delta.coding.kernels.kept import expand
+
+            out = np.empty(where.size, np.float32)
+            expand(out, where, kept)
+            return out
+        out = np.zeros(where.size, np.float32)
+        out[where.view(bool)] = kept
+        return out
 
     @cached_property
     def _bitmap(self) -> bytes:
@@ -127,6 +135,14 @@ class Sign(Term):
         if len(term.signs) != packed_size(count, 1):
             raise CheckpointError(f"a sign payload holds {len(term.signs)} bytes for the signs of {count} elements")
         return term
+
+
+def _floats(bits: Codes) -> Float32:
+    """-1 and 1 of bits."""
+    out = bits.astype(np.float32)
+    out *= 2
+    out -= 1
+    return out
 
 
 def _scale_dtype(axis: Axis) -> str:

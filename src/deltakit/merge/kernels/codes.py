@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from deltakit.delta.coding.kernels.added import to_bfloat16
 from deltakit.delta.coding.kernels.compiled import as_bits, as_float, compiled, load16, load32, store16, store32
 
 __all__ = ["KINDS", "decode", "encode", "rounded"]
@@ -11,18 +12,9 @@ __all__ = ["KINDS", "decode", "encode", "rounded"]
 KINDS = {"BF16": 0, "F16": 1, "F32": 2}
 _SIGN, _NAN32 = np.uint32(0x80000000), np.uint32(0x7F800000)
 _ONE, _16 = np.uint32(1), np.uint32(16)
-_HALF, _QUIET = np.uint32(0x7FFF), np.uint32(0x40)
 # float16: where its infinity, its normal numbers and its rounding begin, as bits of a float32 (after F. Giesen)
 _TOP, _NORMAL, _MAGIC = np.uint32(143 << 23), np.uint32(113 << 23), np.uint32(126 << 23)
 _REBIAS, _EXPONENT = np.uint32(112 << 23), np.uint32(0x7C00 << 13)
-
-
-@compiled
-def to_bfloat16(bits):
-    """The upper half, rounded to nearest even; a NaN stays one."""
-    whole = (bits + _HALF + ((bits >> _16) & _ONE)) >> _16
-    nan = (bits & ~_SIGN) > _NAN32
-    return ((bits >> _16) | _QUIET) if nan else whole
 
 
 @compiled

@@ -1,4 +1,4 @@
-"""A seeded mask and the values it keeps, in one pass: the lanes of rng.py, then values into their places."""
+"""Values into the places that a mask keeps, also a mask that is drawn on the way: the lanes of rng.py."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import numpy as np
 
 from deltakit.delta.coding.kernels.compiled import as_bits, as_float, compiled
 
-__all__ = ["fill"]
+__all__ = ["expand", "fill"]
 
 _STEP = np.uint64(0x9E3779B97F4A7C15)
 _M1, _M2 = np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB)
@@ -28,6 +28,17 @@ def _keep(kept, key, last, word):
 
 
 @compiled
+def expand(out, kept, values):
+    """The next of `values` where kept is 1, zero where it is 0; values has one for every 1, and at least one."""
+    used, last = np.int64(0), values.size - 1
+    for i in range(out.size):
+        # no branch: half of them would be guessed wrong; behind the last value the last is masked out
+        value = as_bits(values[min(used, last)])
+        out[i] = as_float(value & (np.uint32(0) - np.uint32(kept[i])))
+        used = used + np.int64(kept[i])
+
+
+@compiled
 def fill(out, values, key, last, start, skip):
     """Elements start .. start+skip+out.size of a tensor, the first `skip` left out; `start` is even. The number of
     values that the mask keeps, all of `values` having been used up to there; -1 where there are too few."""
@@ -43,10 +54,10 @@ def fill(out, values, key, last, start, skip):
         first = min(max(skip - at, 0), size)
         for i in range(first):
             used = used + np.int64(kept[i])
-        to = at - skip
-        for i in range(first, size):
-            # no branch: half of them would be guessed wrong; behind the last value the last is masked out
-            value = as_bits(values[min(used, values.size - 1)])
-            out[to + i] = as_float(value & (np.uint32(0) - np.uint32(kept[i])))
-            used = used + np.int64(kept[i])
+        if first < size and values.size:
+            after = used
+            for i in range(first, size):
+                after = after + np.int64(kept[i])
+            expand(out[at - skip + first : at - skip + size], kept[first:size], values[min(used, values.size - 1) :])
+            used = after
     return used

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from deltakit import rng
-from deltakit.delta.coding.kernels.seeded import fill
+from deltakit.delta.coding.kernels.kept import expand, fill
 
 KEY = 0xFEDCBA9876543210
 
@@ -24,3 +24,15 @@ def test_the_survivors_lie_where_the_lanes_say(start: int, skip: int, size: int,
     if mask.sum():
         short = values[: mask.sum() - 1]
         assert not short.size or fill(out, short, np.uint64(KEY), np.uint64(threshold - 1), start, skip) == -1
+
+
+@pytest.mark.parametrize("share", [0.01, 0.5, 1.0])
+def test_values_go_where_the_mask_is_one(share: float) -> None:
+    rand = np.random.default_rng(0)
+    kept = (rand.random(1001) < share).astype(np.uint8)
+    kept[-1] = 0
+    values = -np.ones(int(kept.sum()), np.float32)
+    want, out = np.zeros(1001, np.float32), np.full(1001, 9, np.float32)
+    want[kept.view(bool)] = values
+    expand(out, kept, values)
+    np.testing.assert_array_equal(out.view(np.uint32), want.view(np.uint32))
