@@ -15,12 +15,12 @@ from deltakit.compress.plan.planning import noted, plan_compression
 from deltakit.compress.run.encode import Encoder
 from deltakit.compress.run.operands import Operands
 from deltakit.compress.run.request import Request
-from deltakit.compress.run.sight import look
-from deltakit.delta.expression import Delta
+from deltakit.compress.run.sight import Sight, look
+from deltakit.delta.expression import Delta, Entry
 from deltakit.delta.file.container import open_archive
-from deltakit.delta.file.write import write_delta
+from deltakit.delta.file.write import Fill, write_delta
 
-__all__ = ["Compressed", "compress", "compressed"]
+__all__ = ["Compressed", "Job", "compress", "compressed", "prepare", "write_job"]
 
 
 @dataclass(frozen=True)
@@ -57,6 +57,22 @@ class Compressed:
         return 8 * self.payload / max(1, self.elements)
 
 
+@dataclass(frozen=True)
+class Job:
+    """A compression that is planned: `made` is the delta that is written, its entries made by the encoder."""
+
+    operands: Operands
+    request: Request
+    sight: Sight
+    plan: Plan
+    encoder: Encoder
+    made: Delta
+
+    def entry(self, name: str) -> Entry:
+        """One tensor as it is stored, for the inputs that are known beforehand."""
+        return self.encoder.entry(name, self.sight.hessians.get(name))
+
+
 def compress(operands: Operands, request: Request, progress: Progress = silent, crew: Ranks = ALONE) -> Compressed:
     """Write the delta of `operands` to `request.out`, its matrices coded as the request says.
 
@@ -64,20 +80,31 @@ def compress(operands: Operands, request: Request, progress: Progress = silent, 
     Errors: RecipeError (codec, size), ResourceError (the size is too small; disk, memory), InputError (non-finite
     numbers; calibration text; output), NoEffectError (no change).
     """
-    delta, sidecar, sight = operands.delta, operands.base.sidecar, look(operands, request, progress, crew)
+    return write_job(prepare(operands, request, progress, crew), progress, crew)
+
+
+def prepare(operands: Operands, request: Request, progress: Progress = silent, crew: Ranks = ALONE) -> Job:
+    """Open what there is to look at, and plan."""
+    delta, sight = operands.delta, look(operands, request, progress, crew)
     plan = plan_compression(
         _over(delta, sight.note), parse_choice(request.codec), ratio=request.ratio, nbytes=request.nbytes,
-        base=sidecar, hessians=sight.hessians, threads=request.threads, progress=progress,
+        base=operands.base.sidecar, hessians=sight.hessians, threads=request.threads, progress=progress,
     )  # fmt: skip
-    encoder = Encoder.of(delta, plan, request.device)
     note = noted(delta, plan.codec).lineage.note
     made = replace(delta, lineage=replace(delta.lineage, note={**note, **sight.note}))
+    return Job(operands, request, sight, plan, Encoder.of(delta, plan, request.device), made)
+
+
+def write_job(job: Job, progress: Progress = silent, crew: Ranks = ALONE, fill: Fill | None = None) -> Compressed:
+    """Write what is planned; `fill` makes the segments (None: as the job's sight does)."""
+    operands, request = job.operands, job.request
     written = write_delta(
-        request.out, made, plan={"action": "compress", "mark": operands.mark, **plan.as_dict(), **sight.note},
-        base=sidecar, overwrite=request.overwrite, inputs=operands.inputs, threads=request.threads, progress=progress,
-        crew=crew, fill=lambda segments: sight.fill(encoder, segments),
+        request.out, job.made,
+        plan={"action": "compress", "mark": operands.mark, **job.plan.as_dict(), **job.sight.note},
+        base=operands.base.sidecar, overwrite=request.overwrite, inputs=operands.inputs, threads=request.threads,
+        progress=progress, crew=crew, fill=fill or (lambda segments: job.sight.fill(job.encoder, segments)),
     )  # fmt: skip
-    return _summary(Path(request.out), delta, plan, written.resumed, encoder.losses)
+    return _summary(Path(request.out), operands.delta, job.plan, written.resumed, job.encoder.losses)
 
 
 def compressed(delta: Delta, plan: Plan, device: str = "cpu") -> Delta:
