@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import warnings
 
+import numpy as np
 import pytest
 import torch
 
 from deltakit.checkpoint.open import open_checkpoint
 from deltakit.compress.export.peft_lora import LoraRequest, export_lora, plan_lora
 from deltakit.compress.export.ranks import SERVED
+from deltakit.compress.hessian import Hessian
 from deltakit.delta.difference import difference
 from deltakit.errors import MismatchError, RecipeError
 from deltakit.manifest import make_manifest
@@ -75,6 +77,30 @@ def test_the_rank_follows_the_energy(world, tmp_path):
     assert plans[0]["rank"] < plans[2]["rank"]
     low = plan_lora(base, delta, tmp_path / "a", LoraRequest(energy=0.6), MANIFEST)["rank"]
     assert export_lora(base, delta, tmp_path / "a", LoraRequest(low, dtype="F32"), MANIFEST).share >= 0.6
+
+
+def test_known_inputs_change_what_a_rank_keeps(world, tmp_path):
+    """Whitened, the adapter loses less of the outputs (and more of the weights)."""
+    _, base, delta = world
+    name = "model.layers.0.mlp.up_proj.weight"
+    rng = np.random.default_rng(0)
+    x = rng.standard_normal((400, 48)) * np.geomspace(10, 0.1, 48)
+    hessian = Hessian(x.T @ x, 1, 400)
+
+    def known(tensor, spec):
+        return hessian if tensor == name else None
+
+    lost = {}
+    for way, hessians in (("plain", None), ("whitened", known)):
+        request = LoraRequest(8, dtype="F32", hessians=hessians)
+        export_lora(base, delta, tmp_path / way, request, MANIFEST)
+        weights = open_checkpoint(tmp_path / way / "adapter_model.safetensors")
+        b, a = (
+            np.frombuffer(weights.buffer(f"base_model.model.{name[:-7]}.lora_{side}.weight"), np.float32).reshape(shape)
+            for side, shape in (("B", (-1, 8)), ("A", (8, -1)))
+        )
+        lost[way] = hessian.error(delta.rows(name, 0, base.specs[name].rows) - b @ a)
+    assert lost["whitened"] < 0.8 * lost["plain"]
 
 
 def test_whole_keeps_norms_for_peft(world, tmp_path):
