@@ -37,12 +37,14 @@ FILE = Path(__file__).parent.parent / "delta/file/golden.json"
 SHAPE = (24, 20)
 NAME = "w"
 # Their bytes hang on the linear algebra of the machine: golden for decoding alone.
-BY_SVD = ("lowrank", "sign_lowrank", "svd_mixed")
+BY_SVD = ("delta_come", "lowrank", "sign_lowrank", "svd_mixed")
 # Codecs whose defaults do not say enough, and spellings beside the defaults. None: the codec alone decides the size.
 SPELLED: Mapping[str, tuple[tuple[str, int | None], ...]] = {
     "sign": (("sign", None), ("sign(scale='row')", None), ("sign(scale='column', zeros='keep')", None)),
     "svd_mixed": (("svd_mixed", 240), ("svd_mixed(bands='8:1,5:2,4:3,1:9')", None), ("svd_mixed(bands='16:2')", None)),
     "lowrank": (("lowrank(rank=3)", None),),
+    "delta_come": (("delta_come(bands='8:1,3:2,2:4', group=8)", None), ("delta_come", 240)),
+    "dare": (("dare", 150), ("dare(bits=2, density=0.4, group=16)", None), ("dare(bits=16, density=0.2)", None)),
     "group_quant": (
         ("group_quant(bits=3, group=8)", None),
         ("group_quant(bits=4, grid='zero')", None),

@@ -286,6 +286,53 @@ def copy(fields: Any, payload: bytes, shape: Any, dtype: str, old: Array, base: 
     return under
 
 
+def seeded(fields: Mapping[str, Any], payload: bytes, shape: Sequence[int]) -> Array:
+    count, code = math.prod(shape), fields["b"]
+    kept = lanes(fields["k"], count) < fields["t"]
+    take = Take(payload)
+    counts = take.u32(math.ceil(count / 65536))
+    need(counts == [int(kept[i * 65536 : (i + 1) * 65536].sum()) for i in range(len(counts))], "another mask")
+    total = int(kept.sum())
+    if isinstance(code, str):
+        values = to_float(np.frombuffer(take.bytes(total * WIDTH[code]), f"<u{WIDTH[code]}"), code)
+    else:
+        groups = math.ceil(total / fields["g"])
+        scales = to_float(np.frombuffer(take.bytes(2 * groups), "<u2"), "BF16")
+        codes = bit_stream(take.bytes((total * code + 7) // 8), code, total)
+        middle = 2 ** (code - 1) if fields.get("z") else (2**code - 1) / 2
+        values = np.repeat(scales, fields["g"])[:total] * (codes - middle).astype(np.float32)
+    take.end()
+    out = np.zeros(count, np.float32)
+    out[kept] = values
+    return out
+
+
+def on_grids(take: Take, height: int, width: int, bits: int, group: int) -> Array:
+    """A side of a `lowrank_minmax` band."""
+    groups = math.ceil(width / group)
+    scales = np.frombuffer(take.bytes(2 * height * groups), "<f2").astype(np.float64).reshape(height, groups)
+    zeros = bit_stream(take.bytes((height * groups * bits + 7) // 8), bits, height * groups).reshape(height, groups)
+    codes = bit_stream(take.bytes((height * width * bits + 7) // 8), bits, height * width).reshape(height, width)
+    where = np.arange(width) // group
+    return np.asarray(scales[:, where] * (codes - zeros[:, where]))
+
+
+def lowrank_minmax(fields: Mapping[str, Any], payload: bytes, shape: Sequence[int]) -> Array:
+    height, width = matrix_of(shape)
+    if fields.get("t"):
+        height, width = width, height
+    take, at = Take(payload), 0
+    s = to_float(np.frombuffer(take.bytes(2 * sum(r for _, r in fields["b"])), "<u2"), "BF16").astype(np.float64)
+    out = np.zeros((height, width))
+    for bits, rank in fields["b"]:
+        v = on_grids(take, rank, width, bits, fields["g"])
+        u = on_grids(take, height, rank, bits, fields["g"])
+        out += (u * s[at : at + rank]) @ v
+        at += rank
+    take.end()
+    return out.T if fields.get("t") else out
+
+
 def grouped(fields: Mapping[str, Any], payload: bytes, shape: Sequence[int]) -> Array:
     (height, width), b, g = matrix_of(shape), fields["b"], fields["g"]
     take = Take(payload)
@@ -382,5 +429,6 @@ def sign(fields: Mapping[str, Any], payload: bytes, shape: Sequence[int]) -> Arr
 
 TIED: dict[str, Callable[..., Array]] = {"changes": changes, "copy": copy, "exact": exact, "ranged": ranged}
 FLOATS: dict[str, Callable[..., Array]] = {
-    "dense": dense, "grouped": grouped, "lowrank": lowrank, "sign": sign, "sparse": sparse,
+    "dense": dense, "grouped": grouped, "lowrank": lowrank, "lowrank_minmax": lowrank_minmax, "seeded": seeded,
+    "sign": sign, "sparse": sparse,
 }  # fmt: skip

@@ -21,7 +21,7 @@ GOLDENS = make.goldens()
 ALL = {**GOLDENS["terms"], **GOLDENS["codecs"]}
 HOW = "make it by `PYTHONPATH=tests python -m support.goldens` and commit tests/delta/file/golden.json"
 SAME_ZSTD = GOLDENS["zstd"] == ".".join(map(str, zstandard.ZSTD_VERSION))
-SUMMED = {"lowrank"}  # kinds whose numbers hang on the order of a sum, in the last place
+SUMMED = {"lowrank", "lowrank_minmax"}  # kinds whose numbers hang on the order of a sum, in the last place
 
 
 def kinds(case):
