@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from deltakit.compress.fit.carry import carried, shares
+from deltakit.compress.fit.carry import carried, unrolled
 from deltakit.delta.coding.factor import Code
 from deltakit.tensors import from_float32, to_float32
 
@@ -33,45 +33,65 @@ __all__ = ["Target", "View", "alternate", "coded", "unit"]
 Float32 = NDArray[np.float32]
 Float64 = NDArray[np.float64]
 _DAMP = 1e-6  # of the diagonal: two columns may be copies of one another
+_DEPENDENT = 0.03  # what a unit column has of its own, given those before it: below, float32 is too coarse
 
 
-def unit(values: Float32) -> torch.Tensor:
-    """The columns at length one (zero columns stay), float64, in memory that torch owns: BLAS may look at alignment."""
+def unit(values: Float32, dtype: torch.dtype | None = None) -> torch.Tensor:
+    """The columns at length one (zero columns stay), float64 or as told, in memory that torch owns: BLAS may look at
+    alignment."""
     import torch
 
-    wide = torch.from_numpy(values).double()
+    wide = torch.from_numpy(values).to(dtype or torch.float64, copy=True)
     length = torch.linalg.vector_norm(wide, dim=0)
     return wide / torch.where(length > 0, length, 1.0)
 
 
 def coded(seen: torch.Tensor, gram: torch.Tensor, codes: Sequence[Code], inputs: Inputs | None = None) -> Float32:
     """The coded factor (length, rank) that fits best: of `seen` @ gram⁻¹, errors carried by `gram` (rank, rank) and,
-    along the length, by `inputs`."""
+    along the length, by `inputs`. The last ranks, of the fewest bits, come first: the finest codes, at the end, make
+    good what these got wrong. In float32 if `seen` is, unless columns of the other factor nearly depend on each
+    other."""
     import torch
 
     length = _sizes(gram)
     even = gram / length / length[:, None]
-    even = (even + even.T) / 2 + _DAMP * torch.eye(len(gram), dtype=torch.float64)
-    target = torch.cholesky_solve((seen / length).T.contiguous(), torch.linalg.cholesky(even))
-    return carried(target.numpy(), shares(even), codes, inputs)
+    root = _cholesky((even + even.T) / 2)
+    if seen.dtype == torch.float32 and float(torch.diagonal(root).min()) < _DEPENDENT:
+        return coded(seen.double(), gram.double(), codes, inputs)
+    target = torch.cholesky_solve((seen / length).T.contiguous(), root)
+    weights = unrolled(root.flip(0, 1).contiguous())
+    return carried(target.flip(0).numpy(), weights, codes[::-1], inputs)[:, ::-1].copy()
+
+
+def _cholesky(even: torch.Tensor) -> torch.Tensor:
+    """The lower factor of a Gram matrix of unit columns, damped as little as it takes."""
+    import torch
+
+    one = torch.eye(len(even), dtype=even.dtype)
+    for damp in (_DAMP, 100 * _DAMP):
+        root, failed = torch.linalg.cholesky_ex(even + damp * one)
+        if not int(failed):
+            return root
+    return torch.linalg.cholesky(even + 1e4 * _DAMP * one)
 
 
 @dataclass(frozen=True, eq=False)
 class View:
-    """A delta seen through V: `seen` = delta H V (rows, rank) and `gram` = VᵀHV (rank, rank), float64."""
+    """A delta seen through V: `seen` = delta H V (rows, rank) and `gram` = VᵀHV (rank, rank)."""
 
     seen: torch.Tensor
     gram: torch.Tensor
 
 
 class Target:
-    """A delta (rows, columns), its columns the inputs, seen through either factor. Float64 products where the inputs'
-    moments are known (outliers among them), else float32 ones. Use it within `one_thread`."""
+    """A delta (rows, columns), its columns the inputs, seen through either factor. Everything is float64 where the
+    inputs' moments are known (outliers among them), else float32. Use it within `one_thread`."""
 
     def __init__(self, delta: Float32, inputs: Inputs | None = None) -> None:
         import torch
 
         self.inputs = inputs
+        self.dtype = torch.float32 if inputs is None else torch.float64
         self.delta = torch.from_numpy(np.ascontiguousarray(delta)).clone()
         self.turned = self.delta.T.contiguous()
         self.weighed = self.delta if inputs is None else self.delta.double() @ inputs.gram
@@ -79,22 +99,22 @@ class Target:
 
     def right(self, left: torch.Tensor, codes: Sequence[Code]) -> Float32:
         """V (columns, rank) for unit columns of U."""
-        seen = (self.turned @ left.float()).double() if self.inputs is None else self.turned.double() @ left
-        return coded(seen, left.T @ left, codes, self.inputs)
+        left = left.to(self.dtype)
+        return coded(self.turned.to(self.dtype) @ left, left.T @ left, codes, self.inputs)
 
     def view(self, right: torch.Tensor) -> View:
         """What U has to fit, for unit columns of V."""
-        seen = (self.weighed @ right.to(self.weighed.dtype)).double()
-        return View(seen, right.T @ (right if self.inputs is None else self.inputs.gram @ right))
+        right = right.to(self.dtype)
+        return View(self.weighed @ right, right.T @ (right if self.inputs is None else self.inputs.gram @ right))
 
     def scales(self, u: Float32, v: Float32, view: View) -> tuple[Float32, float]:
         """The s that brings u diag(s) v.T nearest in the outputs' norm, rounded to bfloat16 as it is stored, and the
         squared error (damped as `inputs` are). `view` is that of v."""
         import torch
 
-        left = unit(u)
-        gram = (left.T @ left) * view.gram
-        seen = (view.seen * left).sum(dim=0)
+        left = unit(u, self.dtype)
+        gram = ((left.T @ left) * view.gram).double()
+        seen = (view.seen * left).sum(dim=0, dtype=torch.float64)
         size = _sizes(gram)
         even = gram / size / size[:, None] + _DAMP**2 * torch.eye(len(gram), dtype=torch.float64)
         s = (torch.linalg.solve(even, seen / size) / size).numpy()
@@ -112,12 +132,12 @@ def alternate(
     found = []
     right = target.right(left, codes)
     for turn in range(rounds):
-        view = target.view(unit(right))
+        view = target.view(unit(right, target.dtype))
         u = coded(view.seen, view.gram, codes)
         s, error = target.scales(u, right, view)
         found.append((error, u, s, right))
         if turn + 1 < rounds:
-            right = target.right(unit(u), codes)
+            right = target.right(unit(u, target.dtype), codes)
     _, u, s, right = min(found, key=lambda f: f[0])
     return u, s, right
 
