@@ -5,6 +5,7 @@ import pytest
 
 from deltakit_cli.errors import guarded
 from deltakit_cli.main import cli
+from support.fleet import fleet
 from support.running import write_folder
 
 
@@ -32,6 +33,24 @@ def test_several_prompts_and_a_file_keep_their_order(
     assert run(model, *given, "--template", "alpaca") == 0
     said = [line for line in capsys.readouterr().out.splitlines() if line.startswith("> ")]
     assert said == ["> one", "> two [b]", "> three"]
+
+
+def test_models_over_one_base_answer_in_one_process(capsys: pytest.CaptureFixture[str]) -> None:
+    models = fleet().models
+    given = ("--prompt", "one", "--prompt", "two", "--max-new-tokens", 4, "--device", "cpu", "--format", "json")
+    assert run(*models, *given) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert [(a["prompt"], a["model"]) for a in told["answers"]] == [(p, m) for p in ("one", "two") for m in models]
+    assert set(told["resident"][0]["tenants"]) == set(models[1:])
+    for model in models:
+        assert run(model, *given) == 0
+        apart = json.loads(capsys.readouterr().out)
+        assert apart["answers"] == [a for a in told["answers"] if a["model"] == model]
+        assert apart["resident"] == []
+    assert run(*models, *given[:-2]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert [line for line in lines if line.startswith("> ")] == ["> one", "> two"]
+    assert [line for line in lines if line.startswith("[")][:4] == [f"[{m}]" for m in models]
 
 
 @pytest.mark.parametrize(

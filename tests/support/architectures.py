@@ -36,6 +36,8 @@ KINDS: dict[str, tuple[str, str, dict[str, Any]]] = {
         **_HEADS, "sliding_window": 4, "layer_types": ["sliding_attention", "full_attention"],
     }),
     "phi3": ("Phi3Config", "Phi3ForCausalLM", {"num_key_value_heads": 2, "tie_word_embeddings": False}),
+    "qwen2": ("Qwen2Config", "Qwen2ForCausalLM", {"num_key_value_heads": 1, "tie_word_embeddings": True}),
+    "olmo2": ("Olmo2Config", "Olmo2ForCausalLM", {"num_key_value_heads": 1, "tie_word_embeddings": False}),
     "bert": ("BertConfig", "BertModel", {}),
 }  # fmt: skip
 

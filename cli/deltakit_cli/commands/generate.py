@@ -1,50 +1,54 @@
-"""`deltakit generate`: text from a model or an expression."""
+"""`deltakit generate`: text from models or expressions."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
 import click
 
-from deltakit_cli.options import example, format_option
+from deltakit_cli.options import device_options, drawing_options, example, format_option
 from deltakit_cli.output import console, emit
 
 EXAMPLE = """deltakit generate models/math --prompt "What is 3 + 4?" --template alpaca
 deltakit generate "models/base + 0.6*math.delta" --prompt "What is 3 + 4?" --prompt "And 5 + 6?" --format json
+deltakit generate models/base "models/base + math.archive" "models/base + chat.archive" --file prompts.txt
 deltakit generate models/math --file prompts.txt --temperature 0.7 --seed 1"""
 
 
 @click.command(epilog=example(EXAMPLE))
-@click.argument("model")
+@click.argument("models", metavar="MODEL...", nargs=-1, required=True)
 @click.option("--prompt", "prompts", multiple=True, help="A prompt; may be given several times.")
 @click.option("--file", type=click.Path(path_type=Path), help='One prompt a line, or JSON lines with "prompt".')
 @click.option("--template", default="none", show_default=True, help="none, chat, alpaca, metamath, qa or bare.")
 @click.option("--max-new-tokens", default=256, show_default=True, type=click.IntRange(min=1), help="Per answer.")
 @click.option("--stop", multiple=True, help="A string that ends an answer; may be given several times.")
-@click.option("--temperature", default=0.0, show_default=True, help="0 takes the likeliest token.")
-@click.option("--top-p", default=1.0, show_default=True, help="Draw from the smallest set of this probability.")
-@click.option("--top-k", default=0, show_default=True, help="Draw from so many tokens; 0: from all.")
-@click.option("--seed", default=0, show_default=True, type=click.IntRange(min=0), help="Prompt i draws with seed + i.")
-@click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda.")
-@click.option("--dtype", default="auto", show_default=True, help="auto: float32 on the CPU, else as stored.")
+@drawing_options("Prompt i draws with seed + i.")
+@device_options
 @format_option
-def command(model: str, prompts: tuple[str, ...], file: Path | None, fmt: str, **settings: Any) -> None:
-    """Generate text with MODEL.
+def command(models: tuple[str, ...], prompts: tuple[str, ...], file: Path | None, fmt: str, **settings: Any) -> None:
+    """Generate text with every MODEL.
 
-    MODEL is a path, a hub id, a merge recipe, or an expression "BASE + 0.6*DELTA".
+    MODEL is a path, a hub id, a merge recipe, or an expression "BASE + 0.6*DELTA". Models over one base share it in
+    memory and answer in one batch.
     """
     from deltakit.data.asked import read_prompts
     from deltakit.generate.texts import generate_texts
 
     asked = [*prompts, *(read_prompts(file) if file else [])]
-    emit(generate_texts(model, asked, **settings), _human, fmt)
+    emit(generate_texts(models, asked, **settings), _human, fmt)
 
 
 def _human(result: Mapping[str, Any]) -> None:
     out = console()
-    for answer in result["answers"]:
-        if len(result["answers"]) > 1:
-            out.print(f"> {answer['prompt']}", style="dim", markup=False)
-        out.print(answer["text"], markup=False)
+    answers, several = result["answers"], len(result["models"]) > 1
+    size = len(result["models"])
+    for i, group in groupby(enumerate(answers), lambda item: item[0] // size):
+        if len(answers) > size or several:
+            out.print(f"> {answers[i * size]['prompt']}", style="dim", markup=False)
+        for _, answer in group:
+            if several:
+                out.print(f"[{answer['model']}]", style="bold", markup=False)
+            out.print(answer["text"], markup=False)

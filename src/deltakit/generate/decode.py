@@ -14,6 +14,7 @@ from deltakit.generate.cache import GrowingLayer, growing_cache
 from deltakit.generate.request import Request
 from deltakit.generate.sampling import next_tokens
 from deltakit.generate.stops import Stops
+from deltakit.generate.voices import Voices
 
 __all__ = ["decode", "forward", "left_padded"]
 
@@ -39,17 +40,18 @@ class _Batch:
 
 
 @torch.inference_mode()
-def decode(model: Any, requests: Sequence[Request], stops: Stops) -> list[tuple[list[int], str]]:
+def decode(model: Any, requests: Sequence[Request], stops: Stops | Voices) -> list[tuple[list[int], str]]:
     """Answer tokens (EOS included) and reason, per request. A row's answer does not depend on its neighbours
     beyond float rounding. Raises VerificationError if logits are not finite."""
+    voices = Voices.of(stops)
     answers: list[list[int]] = [[] for _ in requests]
     reasons = [""] * len(requests)
     steps = max(r.max_new_tokens for r in requests)
-    batch, logits = _prefill(model, [r.prompt for r in requests], steps)
+    batch, logits = _prefill(model, requests, steps, voices)
     width = batch.mask.shape[1] - steps
     for step in range(steps):
         tokens = _checked(next_tokens(logits, [requests[i] for i in batch.held], step), logits)
-        _append(tokens, batch.held, requests, stops, answers, reasons)
+        _append(tokens, batch.held, requests, voices, answers, reasons)
         going = [row for row, i in enumerate(batch.held) if not reasons[i]]
         if not going:
             break
@@ -58,27 +60,33 @@ def decode(model: Any, requests: Sequence[Request], stops: Stops) -> list[tuple[
             tokens = [tokens[row] for row in going]
         column = torch.tensor(tokens, device=model.device)[:, None]
         seen = batch.mask[:, : width + step + 1]
-        logits = forward(model, column, seen, batch.positions[:, None], batch.cache)[:, -1]
+        with voices.rows([requests[i].tenant for i in batch.held]):
+            logits = forward(model, column, seen, batch.positions[:, None], batch.cache)[:, -1]
         batch.positions = batch.positions + 1
     return list(zip(answers, reasons, strict=True))
 
 
-def _prefill(model: Any, prompts: Sequence[tuple[int, ...]], steps: int) -> tuple[_Batch, torch.Tensor]:
+def _prefill(model: Any, requests: Sequence[Request], steps: int, voices: Voices) -> tuple[_Batch, torch.Tensor]:
     """The batch after its prompts, and the logits (rows, vocabulary) of the first answer token.
 
-    What all prompts begin with (a template, few-shot examples) is computed once and its keys and values copied.
+    What all prompts begin with (a template, few-shot examples) is computed once and its keys and values copied, where
+    all rows are of one tenant: keys and values are its own.
     """
+    prompts, names = [r.prompt for r in requests], [r.tenant for r in requests]
     cache = growing_cache(model.config)
-    shared = _shared(prompts) if all(type(layer) is GrowingLayer for layer in cache.layers) else 0
+    alike = len(set(names)) == 1 and all(type(layer) is GrowingLayer for layer in cache.layers)
+    shared = _shared(prompts) if alike else 0
     ids, mask = left_padded([prompt[shared:] for prompt in prompts], model.device, extra=steps)
     mask = torch.cat([mask.new_ones(len(prompts), shared), mask], 1)
     width = shared + ids.shape[1]
     positions = (mask[:, :width].cumsum(1) - 1).clamp(min=0)
     if shared:
         head = torch.tensor([prompts[0][:shared]], device=model.device)
-        forward(model, head, mask[:1, :shared], positions[:1, :shared], cache)
+        with voices.rows(names[:1]):
+            forward(model, head, mask[:1, :shared], positions[:1, :shared], cache)
         cache.batch_repeat_interleave(len(prompts))
-    logits = forward(model, ids, mask[:, :width], positions[:, shared:], cache)[:, -1]
+    with voices.rows(names):
+        logits = forward(model, ids, mask[:, :width], positions[:, shared:], cache)[:, -1]
     return _Batch(list(range(len(prompts))), mask, positions[:, -1] + 1, cache), logits
 
 
@@ -120,7 +128,7 @@ def _append(
     tokens: list[int],
     held: list[int],
     requests: Sequence[Request],
-    stops: Stops,
+    voices: Voices,
     answers: list[list[int]],
     reasons: list[str],
 ) -> None:
@@ -130,7 +138,8 @@ def _append(
         answers[i].append(token)
     rows = [i for _, i in going]
     limits = [requests[i].max_new_tokens for i in rows]
-    found = stops.reasons([answers[i] for i in rows], [requests[i].stop for i in rows], limits)
+    names, stops = [requests[i].tenant for i in rows], [requests[i].stop for i in rows]
+    found = voices.reasons(names, [answers[i] for i in rows], stops, limits)
     for i, reason in zip(rows, found, strict=True):
         reasons[i] = reason
 

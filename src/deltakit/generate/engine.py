@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 
@@ -13,8 +13,12 @@ from deltakit.generate.batches import batches, run_batches
 from deltakit.generate.decode import decode
 from deltakit.generate.request import Completion, Request
 from deltakit.generate.score import score
-from deltakit.generate.stops import Stops, cut
-from deltakit.runtime import threads_for
+from deltakit.generate.stops import Stops, cut, eos_ids
+from deltakit.generate.voices import voices_of
+from deltakit.runtime import load_tokenizer, threads_for
+
+if TYPE_CHECKING:
+    from deltakit.tenants import ResidentBase
 
 __all__ = ["Engine"]
 
@@ -25,13 +29,27 @@ Done = Callable[[int], None]
 
 @dataclass(frozen=True)
 class Engine:
-    """`eos` ids end an answer; `batch_tokens` bounds rows times (prompt + answer) of a batch, `max_rows` its rows."""
+    """`eos` ids end an answer; `batch_tokens` bounds rows times (prompt + answer) of a batch, `max_rows` its rows.
+
+    Over a `resident` base every request may name a tenant, whose model, tokenizer and EOS are then its own.
+    """
 
     model: Any
     tokenizer: Any
     eos: frozenset[int]
     batch_tokens: int = 32_768
     max_rows: int = 256
+    resident: ResidentBase | None = None
+
+    @classmethod
+    def over(cls, resident: ResidentBase, **limits: int) -> Engine:
+        """An engine over a resident base and its tenants, those attached later too."""
+        tokenizer = load_tokenizer(resident.sidecar)
+        return cls(resident.model, tokenizer, eos_ids(tokenizer, resident.sidecar), resident=resident, **limits)
+
+    def tokenizer_of(self, tenant: str | None = None) -> Any:
+        """The tokenizer that a tenant's prompts are encoded with; None is the model itself."""
+        return self.tokenizer if tenant is None or self.resident is None else self.resident.tenant(tenant).tokenizer
 
     @property
     def context(self) -> int:
@@ -46,29 +64,37 @@ class Engine:
         does not hold a single row.
         """
         self._fit([r.length for r in requests], "prompt and max_new_tokens")
-        stops = Stops(self.tokenizer, self.eos)
+        voices = voices_of(self.resident, self.tokenizer, self.eos, [r.tenant for r in requests])
         out: dict[int, Completion] = {}
 
         def run(batch: list[int]) -> None:
-            for i, (tokens, reason) in zip(batch, decode(self.model, [requests[i] for i in batch], stops), strict=True):
-                out[i] = _completion(tokens, reason, requests[i], stops)
+            asked = [requests[i] for i in batch]
+            for i, (tokens, reason) in zip(batch, decode(self.model, asked, voices), strict=True):
+                out[i] = _completion(tokens, reason, requests[i], voices.stops[requests[i].tenant])
             done(len(batch))
 
         self._run([r.length for r in requests], self.batch_tokens, run)
         return [out[i] for i in range(len(requests))]
 
     def score(
-        self, pairs: Sequence[tuple[Sequence[int], Sequence[int]]], done: Done = lambda rows: None
+        self,
+        pairs: Sequence[tuple[Sequence[int], Sequence[int]]],
+        done: Done = lambda rows: None,
+        tenants: Sequence[str | None] = (),
     ) -> list[tuple[float, bool]]:
-        """(log-likelihood, is greedy) per (context, continuation) pair of token ids; errors as in `generate`."""
+        """(log-likelihood, is greedy) per (context, continuation) pair of token ids, each by its own tenant where
+        `tenants` names one a pair; errors as in `generate`."""
         if not all(context and continuation for context, continuation in pairs):
             raise InputError("an empty context or continuation cannot be scored", remedy="begin the context with BOS")
         lengths = [len(context) + len(continuation) for context, continuation in pairs]
         self._fit(lengths, "context and continuation")
         out: dict[int, tuple[float, bool]] = {}
+        names = list(tenants) or [None] * len(pairs)
+        voices = voices_of(self.resident, self.tokenizer, self.eos, names)
 
         def run(batch: list[int]) -> None:
-            out.update(zip(batch, score(self.model, [pairs[i] for i in batch]), strict=True))
+            with voices.rows([names[i] for i in batch]):
+                out.update(zip(batch, score(self.model, [pairs[i] for i in batch]), strict=True))
             done(len(batch))
 
         vocabulary = self.model.config.get_text_config().vocab_size

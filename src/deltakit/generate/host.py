@@ -53,7 +53,7 @@ class Host:
     def __init__(self, device: str = "auto", dtype: str = "auto", batch_tokens: int = 0, max_rows: int = 0) -> None:
         self.device = pick_device(device)
         self._dtype = dtype
-        self._limits = {k: v for k, v in (("batch_tokens", batch_tokens), ("max_rows", max_rows)) if v}
+        self._limits: dict[str, Any] = {k: v for k, v in (("batch_tokens", batch_tokens), ("max_rows", max_rows)) if v}
         self._model: Any = None
         self._config: Any = None
         self._tokenizer: tuple[Any, Any] = (None, None)
@@ -74,6 +74,11 @@ class Host:
         self._config, self.content = config, witness.content()
         tokenizer = self._tokenizer_of(opened.sidecar)
         return Engine(self._model, tokenizer, eos_ids(tokenizer, opened.sidecar), **self._limits)
+
+    def dtype_of(self, opened: Opened) -> str:
+        """The dtype that a model is computed in, which becomes `dtype`."""
+        self.dtype = self._dtype_of(opened.tensors)
+        return self.dtype
 
     def _dtype_of(self, tensors: TensorMap) -> str:
         stored = stored_dtype(tensors) if self.device != "cpu" else "F32"

@@ -13,7 +13,8 @@ __all__ = ["Completion", "Request"]
 class Request:
     """One prompt. `temperature` 0 is greedy; else a token is drawn from the row's own stream, keyed by `seed`.
 
-    `stop` strings end the answer and are cut from it. `top_p` and `top_k` (0: off) narrow what is drawn from.
+    `stop` strings end the answer and are cut from it. `top_p` and `top_k` (0: off) narrow what is drawn from. `tenant`
+    names who answers, over a resident base; None is the model itself.
     """
 
     prompt: tuple[int, ...]
@@ -23,6 +24,7 @@ class Request:
     top_p: float = 1.0
     top_k: int = 0
     seed: int = 0
+    tenant: str | None = None
 
     def __post_init__(self) -> None:
         if not self.prompt:

@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from deltakit.delta.open import open_model
-from deltakit.errors import InputError, RecipeError
+from deltakit.errors import RecipeError
+from deltakit.generate.company import companies, resident_engine
 from deltakit.generate.engine import Engine
 from deltakit.generate.host import Host
-from deltakit.generate.request import Request
-from deltakit.prompts import STYLES, prompt_style
+from deltakit.generate.prompting import TEMPLATES, check_template, encoder
+from deltakit.generate.request import Completion, Request
 
 __all__ = ["TEMPLATES", "generate_texts"]
 
-TEMPLATES = ("none", "chat", *STYLES)
-
 
 def generate_texts(
-    model: str,
+    models: str | Sequence[str],
     prompts: Sequence[str],
     *,
     template: str = "none",
@@ -30,51 +29,54 @@ def generate_texts(
     seed: int = 0,
     device: str = "auto",
     dtype: str = "auto",
+    hold: str = "fast",
 ) -> dict[str, Any]:
-    """{"model", "dtype", "device", "answers": [{"prompt", "text", "tokens", "reason"}]} in the order of `prompts`.
+    """{"models", "dtype", "device", "answers": [{"model", "prompt", "text", "tokens", "reason"}], "resident"}: every
+    prompt answered by every model, prompt by prompt in the order given.
 
-    `template`: none (the prompt as it is), chat (the tokenizer's own), or a prompt style, whose stop strings join
-    `stop`. Prompt i draws with seed + i. Raises RecipeError for usage, InputError for what cannot be opened.
+    Models over one base share it in memory and run in one batch ("resident" tells what that takes; `hold` as for a
+    `Bank`); others are served one after the other. `template`: none (the prompt as it is), chat (the tokenizer's own),
+    or a prompt style, whose stop strings join `stop`. Prompt i draws with seed + i. Raises RecipeError for usage,
+    InputError for what cannot be opened.
     """
+    names = [models] if isinstance(models, str) else list(dict.fromkeys(models))
     if not prompts:
         raise RecipeError("no prompt", remedy="give --prompt TEXT, or --file FILE")
-    if template not in TEMPLATES:
-        prompt_style(template)  # raises, with a suggestion
+    check_template(template)
     host = Host(device=device, dtype=dtype)
-    engine = host.serve(open_model(model))
-    encode, ends = _encoder(engine, template)
     drawn = {"temperature": temperature, "top_p": top_p, "top_k": top_k}
-    asked = [
-        Request(tuple(encode(prompt)), max_new_tokens, (*stop, *ends), seed=seed + i, **drawn)  # type: ignore[arg-type]
-        for i, prompt in enumerate(prompts)
-    ]
-    answers = [
-        {"prompt": prompt, "text": found.text, "tokens": len(found.tokens), "reason": found.reason}
-        for prompt, found in zip(prompts, engine.generate(asked), strict=True)
-    ]
-    return {"model": model, "dtype": host.dtype, "device": host.device, "answers": answers}
+
+    def ask(engine: Engine, tenants: Sequence[str | None]) -> list[list[Completion]]:
+        """The answers of each tenant, in the order of the prompts."""
+        asked = []
+        for tenant in tenants:
+            encode, ends = encoder(engine.tokenizer_of(tenant), template)
+            asked += [
+                Request(tuple(encode(p)), max_new_tokens, (*stop, *ends), seed=seed + i, tenant=tenant, **drawn)  # type: ignore[arg-type]
+                for i, p in enumerate(prompts)
+            ]
+        found = engine.generate(asked)
+        return [found[i : i + len(prompts)] for i in range(0, len(found), len(prompts))]
+
+    said: dict[str, list[Completion]] = {}
+    memory: list[dict[str, Any]] = []
+    for company in companies(names):
+        alone = company
+        if len(company) > 1:
+            engine, tenants, alone = resident_engine(company, host.device, host.dtype_of(open_model(company[0])), hold)
+            if tenants:
+                said |= dict(zip(tenants, ask(engine, [*tenants.values()]), strict=True))
+                assert engine.resident is not None
+                memory.append(engine.resident.memory())
+            del engine
+        for name in alone:
+            said[name] = ask(host.serve(open_model(name)), [None])[0]
+    answers = [_answer(name, prompt, said[name][i]) for i, prompt in enumerate(prompts) for name in names]
+    result = {"models": names, "dtype": host.dtype, "device": host.device, "answers": answers, "resident": memory}
+    return {**result, "model": names[0]} if len(names) == 1 else result
 
 
-def _encoder(engine: Engine, template: str) -> tuple[Callable[[str], list[int]], tuple[str, ...]]:
-    """How a prompt becomes token ids, and the stop strings that go with it."""
-    tokenizer = engine.tokenizer
-    if template == "chat":
-        if not tokenizer.chat_template:
-            raise InputError("the model's tokenizer has no chat template", remedy="use --template alpaca, or none")
-        return lambda text: _chat(tokenizer, text), ()
-    if template == "none":
-        return lambda text: _plain(tokenizer, text), ()
-    style = prompt_style(template)
-    return lambda text: _plain(tokenizer, style.question(text)), style.stop
-
-
-def _plain(tokenizer: Any, text: str) -> list[int]:
-    """With the tokenizer's own BOS; an EOS that some append would end the text before it begins."""
-    ids: list[int] = tokenizer(text, verbose=False)["input_ids"]
-    return ids[:-1] if ids and ids[-1] == tokenizer.eos_token_id else ids
-
-
-def _chat(tokenizer: Any, text: str) -> list[int]:
-    message = [{"role": "user", "content": text}]
-    ids: list[int] = tokenizer.apply_chat_template(message, add_generation_prompt=True, return_dict=False)
-    return ids
+def _answer(model: str, prompt: str, found: Completion) -> dict[str, Any]:
+    return {
+        "model": model, "prompt": prompt, "text": found.text, "tokens": len(found.tokens), "reason": found.reason,
+    }  # fmt: skip
