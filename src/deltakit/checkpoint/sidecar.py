@@ -19,7 +19,8 @@ __all__ = ["SIDECAR_PATTERNS", "Sidecar", "read_sidecar"]
 SIDECAR_PATTERNS = (
     "config.json", "generation_config.json", "tokenizer*.json", "tokenizer.model", "vocab.json", "vocab.txt",
     "merges.txt", "special_tokens_map.json", "added_tokens.json", "spiece.model", "preprocessor_config.json",
-    "processor_config.json", "chat_template.jinja", "chat_template.json", "LICENSE*", "NOTICE*",
+    "processor_config.json", "video_preprocessor_config.json", "tekken.json", "chat_template.jinja",
+    "chat_template.json", "LICENSE*", "NOTICE*",
 )  # fmt: skip
 MAX_FILE = 256_000_000  # bytes; the largest real tokenizer.json is about 35 MB
 # Keys that name code, hub repositories of code, or a path of the machine that wrote them.

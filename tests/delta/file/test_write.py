@@ -5,18 +5,21 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from deltakit.checkpoint.open import open_checkpoint
-from deltakit.checkpoint.sidecar import Sidecar
+from deltakit.checkpoint.sidecar import SIDECAR_PATTERNS, Sidecar, read_sidecar
 from deltakit.delta.applied import Applied
 from deltakit.delta.difference import difference
-from deltakit.delta.expression import Delta, Entry, Lineage, Part
+from deltakit.delta.expression import Delta, Entries, Entry, Lineage, Part
 from deltakit.delta.file import segments, write
 from deltakit.delta.file.container import open_archive, open_delta
 from deltakit.delta.file.write import differing, plan_delta, write_delta, write_sum
 from deltakit.delta.terms.dense import Dense
 from deltakit.errors import InputError, ResourceError
+from deltakit.tensors import TensorSpec
+from support.memory import peak_below
 from support.tensors import normal, pair, whole
 
 PLAN = {"action": "test"}
@@ -127,3 +130,49 @@ def test_any_term_can_be_written(tmp_path: Path):
     delta = Delta({"a.weight": Entry(spec, spec.rows, parts)})
     again = open_delta(write_delta(tmp_path / "d", delta, plan=PLAN).path).bind(base)
     assert (again.rows("a.weight", 0, 12) == delta.rows("a.weight", 0, 12)).all()
+
+
+def test_memory_is_that_of_one_tensor_whatever_the_model(tmp_path):
+    """Three times as many tensors take no more; one takes at most three times its bytes."""
+    rows, width = 1024, 2048
+    tile = normal((rows, width), 1)
+    spec = TensorSpec((rows, width), "F32")
+
+    def make(name):
+        return Entry(spec, rows, (Part(1.0, Dense.of(lambda lo, hi: tile[lo:hi] * (1 + len(name)), spec)),))
+
+    for count in (2, 6):
+        entries = Entries({f"{i:02d}": spec for i in range(count)}, make, keep=False)
+        with peak_below(3 * spec.nbytes):
+            write_delta(tmp_path / str(count), Delta(entries), plan={"n": count}, threads=1)
+
+
+def test_everything_beside_the_weights_that_a_tenant_needs_is_inside_where_it_differs(tmp_path):
+    """Every file of the allow-list, by a name that fits it; the page lists them all."""
+    page = (Path(__file__).parents[3] / "docs/format.md").read_text()
+    assert [pattern for pattern in SIDECAR_PATTERNS if f"`{pattern}`" not in page] == []
+    names = [pattern.replace("*", "_1") for pattern in SIDECAR_PATTERNS]
+    for name in [*names, "modeling_evil.py", "pytorch_model.bin"]:
+        (tmp_path / name).write_bytes(b'{"a": 1}')
+    tuned = read_sidecar(tmp_path)
+    base = Sidecar({"config.json": b'{"a": 0}', "tokenizer.model": b'{"a": 1}', "vocab.txt": b"x", "merges.txt": b"y"})
+    path = write_delta(tmp_path / "d", Delta({}, sidecar=tuned), plan=PLAN, base=base).path
+    assert sorted(open_delta(path).sidecar.files) == sorted({*names} - {"tokenizer.model"})
+    assert open_delta(path).sidecar.files["chat_template.jinja"] == b'{"a": 1}'
+
+
+def test_what_a_writer_makes_a_reader_takes(tmp_path):
+    """Names of any language, scalars, empty tensors, eight dimensions, a tensor of one row of many elements."""
+    shapes = [(), (0,), (0, 5), (5, 0), (1,) * 8, (1, 100_000), (3,)]
+    specs = {f'слой.{i} "{shape}"': TensorSpec(shape, "F32") for i, shape in enumerate(shapes)}
+    values = {n: np.full((s.rows, s.row_size), 0.5, np.float32) for n, s in specs.items()}
+
+    def entry(name):
+        term = Dense.of(lambda lo, hi: values[name][lo:hi], specs[name])
+        return Entry(specs[name], specs[name].rows, (Part(1.0, term),))
+
+    path = write_delta(tmp_path / "d", Delta({n: entry(n) for n in specs}), plan=PLAN).path
+    again = open_delta(path)
+    assert dict(again.specs) == {n: specs[n] for n in sorted(specs)}
+    for name, spec in specs.items():
+        assert (again.rows(name, 0, spec.rows) == values[name]).all()

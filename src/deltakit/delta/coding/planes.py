@@ -94,7 +94,7 @@ def encode(pull: Callable[[int, int], Unsigned], rows: int, row_size: int) -> by
         split = bits.view(np.uint8).reshape(-1, bits.itemsize)
         planes += [deflate(split[:, k].tobytes()) for k in range(bits.itemsize)]
     lengths = np.array([len(p) for p in planes], "<u4")
-    return np.uint32(step).tobytes() + lengths.tobytes() + b"".join(planes)
+    return b"".join([np.uint32(step).tobytes(), lengths.tobytes(), *planes])
 
 
 @dataclass(frozen=True)

@@ -126,7 +126,7 @@ def _chunks(chunk: Callable[[int, int], bytes], spec: TensorSpec) -> bytes:
     step = max(1, CHUNK // max(1, spec.row_size))
     parts = [chunk(lo, min(lo + step, spec.rows)) for lo in range(0, spec.rows, step)]
     lengths = np.array([len(p) for p in parts], "<u4")
-    return np.uint32(step).tobytes() + lengths.tobytes() + b"".join(parts)
+    return b"".join([np.uint32(step).tobytes(), lengths.tobytes(), *parts])
 
 
 def _table(payload: memoryview, spec: TensorSpec) -> tuple[int, NDArray[np.int64]]:
