@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from deltakit.compress.plan.forecast import Forecast, by_codec, total_error
+from deltakit.compress.plan.forecast import Forecast, by_codec, described, total_error
 
 FOUND = {
     "a": Forecast("sign", 100, 1.0, 4.0),
@@ -29,3 +29,18 @@ def test_the_table_by_codec_adds_up():
         "relative_error": pytest.approx(1 / 9),
     }  # fmt: skip
     assert rows["lowrank"]["relative_error"] == pytest.approx(0.5)
+
+
+def test_it_is_json():
+    import json
+
+    found = json.loads(json.dumps(described(FOUND)))
+    assert found["tensors"]["a"] == {
+        "codec": "sign",
+        "nbytes": 100,
+        "error": 1.0,
+        "energy": 4.0,
+        "relative_error": 0.25,
+    }
+    assert found["relative_error"] == total_error(FOUND)
+    assert described({}) == {}

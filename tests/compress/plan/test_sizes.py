@@ -61,10 +61,14 @@ def test_what_codecs_of_fixed_size_take_is_not_for_the_others(tight):
 def test_too_few_bytes_say_the_least():
     rows = rows_of("lowrank; b=sign")
     least = least_payload(rows, {})
-    followers = least - parse_codec("sign").least(TensorSpec((50, 40), "BF16"))
-    with pytest.raises(ResourceError, match=f"the least is {followers:,}"):
+    with pytest.raises(ResourceError, match=f"the least is {least:,}"):
         size_rows(rows, least - 1, {}, tight=True)
     assert sum(used(size_rows(rows, least, {}, tight=True)[0]).values()) == least
+
+
+def test_codecs_of_fixed_size_alone_take_theirs():
+    rows, _ = size_rows(rows_of("sign"), 10, {}, tight=False)
+    assert [r.budget for r in rows] == [parse_codec("sign").least(r.spec) for r in rows]
 
 
 def test_codecs_of_fixed_size_meet_a_ratio_or_say_so():

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
-__all__ = ["Forecast", "by_codec", "total_error"]
+__all__ = ["Forecast", "by_codec", "described", "total_error"]
 
 
 @dataclass(frozen=True)
@@ -47,3 +47,11 @@ def by_codec(forecasts: Mapping[str, Forecast]) -> list[dict[str, Any]]:
             }  # fmt: skip
         )
     return found
+
+
+def described(forecasts: Mapping[str, Forecast]) -> dict[str, Any]:
+    """All of it, JSON-able; empty where nothing was looked at."""
+    if not forecasts:
+        return {}
+    tensors = {n: {**asdict(f), "relative_error": f.relative} for n, f in sorted(forecasts.items())}
+    return {"relative_error": total_error(forecasts), "codecs": by_codec(forecasts), "tensors": tensors}

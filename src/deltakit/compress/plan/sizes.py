@@ -12,7 +12,7 @@ from deltakit.compress.plan.choice import Choice, spell
 from deltakit.compress.plan.forecast import Forecast
 from deltakit.compress.plan.hull import Ladder, share_out
 from deltakit.compress.plan.plan import Row
-from deltakit.errors import RecipeError
+from deltakit.errors import RecipeError, ResourceError
 
 __all__ = ["check_reach", "check_size", "least_payload", "size_rows"]
 
@@ -66,6 +66,14 @@ def size_rows(
     others = [row for row in coded if row.name not in fixed]
     least = [_least(row, ladders) for row in others]
     room = total - sum(fixed.values())
+    if not others:
+        return tuple(replace(r, budget=fixed[r.name]) if r.name in fixed else r for r in rows), {}
+    if sum(least) > room:
+        need = sum(least) + sum(fixed.values())
+        raise ResourceError(
+            f"{total:,} bytes are too few for {len(coded)} matrices: the least is {need:,}",
+            remedy=f"allow {need - total:,} bytes more, or a smaller ratio",
+        )
     claims = dict(zip((r.name for r in others), allocate(room, [r.spec.nbytes for r in others], least), strict=True))
     following = [row for row in others if row.name not in ladders]
     budgets = [claims[row.name] for row in following]

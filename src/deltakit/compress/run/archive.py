@@ -11,7 +11,8 @@ from deltakit.checkpoint.pump import Progress, silent
 from deltakit.checkpoint.ranks import ALONE, Ranks
 from deltakit.compress.plan.choice import parse_choice
 from deltakit.compress.plan.plan import Plan
-from deltakit.compress.plan.planning import noted, plan_compression
+from deltakit.compress.plan.planning import Planner, noted, planner
+from deltakit.compress.plan.sizes import check_size
 from deltakit.compress.run.encode import Encoder
 from deltakit.compress.run.operands import Operands
 from deltakit.compress.run.request import Request
@@ -20,7 +21,7 @@ from deltakit.delta.expression import Delta, Entry
 from deltakit.delta.file.container import open_archive
 from deltakit.delta.file.write import Fill, write_delta
 
-__all__ = ["Compressed", "Job", "compress", "compressed", "prepare", "write_job"]
+__all__ = ["Compressed", "Job", "compress", "compressed", "plans_for", "prepare", "write_job"]
 
 
 @dataclass(frozen=True)
@@ -83,13 +84,17 @@ def compress(operands: Operands, request: Request, progress: Progress = silent, 
     return write_job(prepare(operands, request, progress, crew), progress, crew)
 
 
-def prepare(operands: Operands, request: Request, progress: Progress = silent, crew: Ranks = ALONE) -> Job:
-    """Open what there is to look at, and plan."""
+def prepare(
+    operands: Operands,
+    request: Request,
+    progress: Progress = silent,
+    crew: Ranks = ALONE,
+    plans: Planner | None = None,
+) -> Job:
+    """Open what there is to look at, and plan (by `plans`, where it has looked at this delta already)."""
     delta, sight = operands.delta, look(operands, request, progress, crew)
-    plan = plan_compression(
-        _over(delta, sight.note), parse_choice(request.codec), ratio=request.ratio, nbytes=request.nbytes,
-        base=operands.base.sidecar, hessians=sight.hessians, threads=request.threads, progress=progress,
-    )  # fmt: skip
+    plans = plans or plans_for(operands, request, sight, progress)
+    plan = plans.plan(request.ratio, request.nbytes)
     note = noted(delta, plan.codec).lineage.note
     made = replace(delta, lineage=replace(delta.lineage, note={**note, **sight.note}))
     return Job(operands, request, sight, plan, Encoder.of(delta, plan, request.device), made)
@@ -113,9 +118,16 @@ def compressed(delta: Delta, plan: Plan, device: str = "cpu") -> Delta:
     return noted(delta, plan.codec).map(lambda name, entry: encoder.entry(name))
 
 
-def _over(delta: Delta, note: Mapping[str, Any]) -> Delta:
-    """The delta as it is planned for: the index must have room for what will be noted."""
-    return replace(delta, lineage=replace(delta.lineage, note={**delta.lineage.note, **note})) if note else delta
+def plans_for(operands: Operands, request: Request, sight: Sight, progress: Progress = silent) -> Planner:
+    """Plans of any size for what a request names. `auto` measures here."""
+    choice, delta = parse_choice(request.codec), operands.delta
+    check_size(choice, request.ratio, request.nbytes)
+    if sight.note:  # the index must have room for what will be noted
+        delta = replace(delta, lineage=replace(delta.lineage, note={**delta.lineage.note, **sight.note}))
+    return planner(
+        delta, choice, exactly=request.nbytes is not None, base=operands.base.sidecar, hessians=sight.hessians,
+        threads=request.threads, progress=progress,
+    )  # fmt: skip
 
 
 def _summary(

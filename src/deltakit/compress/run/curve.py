@@ -7,14 +7,14 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from deltakit.checkpoint.checksum import file_checksum
+from deltakit.checkpoint.checksum import Checksum
 from deltakit.checkpoint.pump import Progress, pump, silent
 from deltakit.checkpoint.staging import Staging
 from deltakit.compress.plan.choice import parse_choice
 from deltakit.compress.plan.forecast import total_error
-from deltakit.compress.plan.planning import Planner, planner
+from deltakit.compress.plan.planning import Planner
 from deltakit.compress.plan.sizes import check_size
-from deltakit.compress.run.archive import Compressed, compress, over
+from deltakit.compress.run.archive import Compressed, plans_for, prepare, write_job
 from deltakit.compress.run.encode import loss
 from deltakit.compress.run.operands import Operands, open_operands
 from deltakit.compress.run.request import Request
@@ -79,11 +79,7 @@ def compress_curve(
     plan = {"action": "curve", "mark": operands.mark, "codec": choice.text, "ratios": list(ratios), **_about(request)}
     line = operands.delta.lineage
     with Staging(request.out, plan | {"of": [line.base, line.tuned]}, request.overwrite, inputs=operands.paths) as made:
-        sight = look(operands, request, progress)
-        plans = planner(
-            over(operands.delta, sight.note), choice, base=operands.base.sidecar, hessians=sight.hessians,
-            threads=request.threads, progress=progress,
-        )  # fmt: skip
+        plans = plans_for(operands, replace(request, ratio=ratios[0]), look(operands, request, progress), progress)
         for ratio in ratios:
             plans.plan(ratio=ratio)
         points = [_point(operands, request, made, plans, ratio, progress) for ratio in ratios]
@@ -121,9 +117,9 @@ def _point(
         return Point(**record.extra["point"])
     out = staging.folder / name
     asked = replace(request, out=out, ratio=ratio, nbytes=None, overwrite=True)
-    made = compress(operands, asked, progress, plans=plans)
+    made = write_job(prepare(operands, asked, progress, plans=plans), progress)
     point = _described(operands, made, ratio, request.threads)
-    staging.journal.add(name, name, 0, made.nbytes, file_checksum(out), {"point": point.as_dict()})
+    staging.journal.add(name, name, 0, made.nbytes, _checksum(out), {"point": point.as_dict()})
     return point
 
 
@@ -148,3 +144,11 @@ def _about(request: Request) -> dict[str, Any]:
 def _inputs(operands: Operands) -> list[dict[str, Any]]:
     line = operands.delta.lineage
     return [describe_input("base", line.base), describe_input("tuned", line.tuned)]
+
+
+def _checksum(path: Path) -> str:
+    state = Checksum()
+    with path.open("rb") as file:
+        while chunk := file.read(1 << 24):
+            state.update(chunk)
+    return state.text
