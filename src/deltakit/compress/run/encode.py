@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from deltakit.compress.codec import Context, parse_codec
+from deltakit.compress.fit.recognise import recognised
 from deltakit.compress.hessian import Hessian
 from deltakit.compress.plan.plan import Plan, Row
 from deltakit.compress.run.device import room_on
@@ -63,6 +64,9 @@ def encoded(row: Row, entry: Entry, lineage: Lineage, *, hessian: Hessian | None
     _check_finite(row.name, values)
     if not values.any():
         return replace(entry, parts=())
+    factors = recognised(entry, values, codec.nbytes(row.spec, row.budget))
+    if factors is not None:  # a merged LoRA: smaller, and nothing is lost but rounding
+        return replace(entry, parts=(Part(1.0, factors),))
     terms = codec.encode(values, Context(Site(row.name, lineage.key), row.spec, row.budget, hessian, device))
     return replace(entry, parts=tuple(Part(1.0, term) for term in terms))
 
