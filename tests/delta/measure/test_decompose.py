@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from deltakit.delta.measure.decompose import batched, polar, product, svd, triplets
+from deltakit.delta.measure.decompose import batched, left_vectors, polar, product, svd, triplets
 
 
 def matrix(rows, columns, spectrum, seed=0, size=1.0):
@@ -157,3 +157,26 @@ def test_a_product_is_decomposed_from_its_factors(rank):
     assert u.shape == (40, kept)
     want = best_u[:, :kept] * best_s[:kept] @ best_v[:kept]
     assert torch.allclose(u * s @ v.T, want, atol=1e-9 * float(best_s[0]))
+
+
+@pytest.mark.parametrize("spectrum", ["flat", "power", "steep"])
+@pytest.mark.parametrize("shape", [(300, 160), (160, 300), (40, 30), (30, 40)])
+def test_left_vectors_are_those_of_the_svd(shape, spectrum):
+    delta = torch.from_numpy(matrix(*shape, SPECTRA[spectrum]))
+    seen = []
+    u, s = left_vectors(delta, 24, lambda values: seen.append(values) or 9)
+    assert (u.shape, s.shape, seen[0].shape) == ((shape[0], 9), (9,), (24,))
+    want = torch.linalg.svdvals(delta.double())
+    assert np.allclose(seen[0], want[:24], rtol=1e-3)
+    assert torch.allclose(u.T @ u, torch.eye(9, dtype=u.dtype), atol=2e-3)
+    rest = delta.double() - u.double() @ torch.linalg.lstsq(u.double(), delta.double())[0]
+    assert float((rest**2).sum()) == pytest.approx(float((want[9:] ** 2).sum()), rel=1e-5)
+
+
+@pytest.mark.parametrize("shape", [(300, 200), (200, 300)])
+def test_left_vectors_stop_at_the_rank(shape):
+    rng = np.random.default_rng(3)
+    delta = (rng.standard_normal((shape[0], 4)) @ rng.standard_normal((4, shape[1]))).astype(np.float32)
+    assert left_vectors(torch.from_numpy(delta), 50, len)[1].shape == (4,)
+    assert left_vectors(torch.zeros(shape), 50, len)[0].shape == (shape[0], 0)
+    assert left_vectors(torch.zeros((0, 3)), 50, len)[0].shape == (0, 0)

@@ -10,7 +10,8 @@ Singular values are the lengths of delta @ v, with v turned within its span so t
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -22,7 +23,7 @@ from deltakit.delta.measure.threads import one_thread
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["NOISE", "Triplets", "batched", "polar", "product", "svd", "triplets"]
+__all__ = ["NOISE", "Triplets", "batched", "left_vectors", "polar", "product", "svd", "triplets"]
 
 Float32 = NDArray[np.float32]
 Triplets = tuple["torch.Tensor", "torch.Tensor", "torch.Tensor"]
@@ -49,18 +50,39 @@ def triplets(delta: torch.Tensor, rank: int, double: bool = True) -> tuple[torch
 
 def batched(deltas: Sequence[torch.Tensor], rank: int, double: bool = True) -> list[Triplets]:
     """`triplets` of matrices of one shape on one device, their eigenvectors found in one batch."""
-    import torch
-
     if not deltas or 0 in deltas[0].shape or rank < 1:
         return [_nothing(d) for d in deltas]
     if deltas[0].shape[0] < deltas[0].shape[1]:
         turned = batched([d.T.contiguous() for d in deltas], rank, double)
         return [(left, values, right) for right, values, left in turned]
-    dtype = torch.float64 if double else torch.float32
     peaks = [float(d.abs().max()) or 1.0 for d in deltas]
-    grams = [_gram(d, peak, dtype) for d, peak in zip(deltas, peaks, strict=True)]
-    bases = leading(grams, rank, double)
-    return [_triplets(d, peak, basis) for d, peak, basis in zip(deltas, peaks, bases, strict=True)]
+    grams = [partial(_gram, d, peak) for d, peak in zip(deltas, peaks, strict=True)]
+    found = leading(grams, deltas[0].shape[1], rank, double)
+    return [_triplets(d, peak, basis) for d, peak, (_, basis) in zip(deltas, peaks, found, strict=True)]
+
+
+def left_vectors(
+    delta: torch.Tensor, rank: int, keep: Callable[[NDArray[np.float64]], int]
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """The leading left singular vectors U (rows, r) and singular values s (r,) of a matrix, and no more: what a fit
+    starts from. `keep` says how many, given up to `rank` singular values. In float32 where that is safe, then U is
+    orthonormal to 1e-3. Call it within `one_thread`."""
+    import torch
+
+    if 0 in delta.shape or rank < 1:
+        return _nothing(delta)[:2]
+    tall = delta.shape[0] >= delta.shape[1]
+    matrix = delta if tall else delta.T.contiguous()
+    peak = float(delta.abs().max()) or 1.0
+    values, basis = leading([partial(_gram, matrix, peak)], matrix.shape[1], rank, double=False)[0]
+    s = values.sqrt()
+    s = s[s > NOISE * s[0]] * peak
+    count = min(len(s), keep(s.double().numpy(force=True)))
+    s, basis = s[:count], basis[:, :count]
+    if not tall:
+        return basis, s
+    u = torch.cat([block @ basis for block in _blocks(matrix, peak, basis.dtype)])
+    return u * (peak / s), s
 
 
 def polar(columns: torch.Tensor) -> torch.Tensor:

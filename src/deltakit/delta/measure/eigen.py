@@ -7,50 +7,54 @@ which leaves a spectrum that float32 can hold. Where that is too wide still, or 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["leading"]
+__all__ = ["Eigen", "Gram", "leading"]
+
+Eigen = tuple["torch.Tensor", "torch.Tensor"]
+Gram = Callable[["torch.dtype"], "torch.Tensor"]
 
 _SAFE = 3.2e-4  # kept over largest eigenvalue, at least: then what is lost lies under 1e-6 of what truncation loses
+_ROUNDING = 1e-6  # of the largest eigenvalue: what rounding makes of none in a float32 Gram matrix
 _TOP = 32  # directions looked at for taking out
 _STEPS = 4  # of the block power iteration
 _SETTLED = 1e-5  # residual over eigenvalue
 
 
-def leading(grams: Sequence[torch.Tensor], rank: int, double: bool = True) -> list[torch.Tensor]:
-    """For every Gram matrix (n, n), all of one size and on one device, orthonormal columns (n, min(rank, n)) that span
-    its leading eigenvectors: float64, largest first. Without `double` float32 where that is safe; the energy outside of
-    the span is then the least possible but for 1e-6 of it.
+def leading(grams: Sequence[Gram], size: int, rank: int, double: bool = True) -> list[Eigen]:
+    """For every Gram matrix (size, size), its leading eigenvalues (min(rank, size),), largest first and not below 0,
+    and orthonormal columns (size, min(rank, size)) that span their eigenvectors: float64. Without `double` float32
+    where that is safe; the energy outside of the span is then the least possible but for 1e-6 of it.
 
-    Matrices of one size are decomposed in one batch, which is what a GPU wants. Call it within `one_thread`.
+    A gram is a function that makes the matrix in a dtype. They go in one batch, which is what a GPU wants. Call it
+    within `one_thread`.
     """
     import torch
 
-    if not grams:
-        return []
-    size = len(grams[0])
     rank = min(rank, size)
-    if double or 2 * rank > size or size < 4 * _TOP:
-        _, vectors = torch.linalg.eigh(torch.stack([g.double() for g in grams]))
-        return [v[:, size - rank :].flip(1) for v in vectors]
-    tops = [_top(g.double()) for g in grams]
-    values, vectors = torch.linalg.eigh(torch.stack([_without(g, top) for g, top in zip(grams, tops, strict=True)]))
-    found = []
-    for gram, top, w, v in zip(grams, tops, values, vectors, strict=True):
+    if not grams or double or 4 * rank > 3 * size or size < 4 * _TOP:
+        found = zip(*torch.linalg.eigh(torch.stack([g(torch.float64) for g in grams])), strict=True) if grams else ()
+        return [(w[size - rank :].flip(0).clamp_min(0), v[:, size - rank :].flip(1)) for w, v in found]
+    narrow = [g(torch.float32) for g in grams]
+    tops = [_top(g.double()) for g in narrow]
+    values, vectors = torch.linalg.eigh(torch.stack([_without(g, v) for g, (_, v) in zip(narrow, tops, strict=True)]))
+    made = []
+    for gram, (above, top), w, v in zip(grams, tops, values, vectors, strict=True):
         rest = max(0, rank - top.shape[1])
-        if rest and not float(w[size - rest]) >= _SAFE * float(w[-1]):
-            found += leading([gram], rank)
+        kept = torch.cat([above.float(), w[size - rest :].flip(0)])[:rank].clamp_min(0)
+        if rest and not float(kept[-1]) >= max(_SAFE * float(w[-1]), _ROUNDING * float(kept[0])):
+            made += leading([gram], size, rank)
         else:
-            found.append(torch.cat([top[:, :rank].float(), v[:, size - rest :].flip(1)], dim=1))
-    return found
+            made.append((kept, torch.cat([top[:, :rank].float(), v[:, size - rest :].flip(1)], dim=1)))
+    return made
 
 
-def _top(gram: torch.Tensor) -> torch.Tensor:
-    """Those of the leading eigenvectors that a few steps settle: (n, up to _TOP), float64, largest first."""
+def _top(gram: torch.Tensor) -> Eigen:
+    """Those of the leading eigenvalues and eigenvectors that a few steps settle, up to _TOP, float64, largest first."""
     import torch
 
     start = torch.randn((len(gram), _TOP), generator=torch.Generator().manual_seed(0), dtype=torch.float64)
@@ -61,8 +65,8 @@ def _top(gram: torch.Tensor) -> torch.Tensor:
     values, turn = torch.linalg.eigh(basis.T @ image)
     values, basis, image = values.flip(0), basis @ turn.flip(1), image @ turn.flip(1)
     settled = torch.linalg.vector_norm(image - basis * values, dim=0) <= _SETTLED * values
-    kept: torch.Tensor = basis[:, : int(settled.long().cumprod(0).sum())]
-    return kept
+    kept = int(settled.long().cumprod(0).sum())
+    return values[:kept], basis[:, :kept]
 
 
 def _without(gram: torch.Tensor, top: torch.Tensor) -> torch.Tensor:
