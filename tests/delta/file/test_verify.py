@@ -1,6 +1,7 @@
 """Verify reads every byte of a delta and lists all that is damaged; in full it decodes every number too."""
 
 import hashlib
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -89,3 +90,28 @@ def test_in_full_planes_that_do_not_unpack_are_found(tmp_path):
 def test_in_full_factors_are_decoded(tmp_path):
     path = stored(tmp_path, LowRank.of(TensorSpec((6, 5), "BF16"), normal((6, 2), 1), normal((5, 2), 2)))
     assert verify_delta(path, full=True).tensors == 1
+
+
+def test_every_single_flipped_bit_of_a_file_is_found(tmp_path):
+    """Header, index, blobs and files: one bit in every byte, each in its turn."""
+    delta = replace(difference(*pair()), sidecar=Sidecar({"LICENSE": b"MIT"}))
+    path = write_delta(tmp_path / "d", delta, plan={}).path
+    raw = path.read_bytes()
+    for at in range(len(raw)):
+        broken = bytearray(raw)
+        broken[at] ^= 1 << at % 8
+        path.write_bytes(bytes(broken))
+        with pytest.raises(VerificationError):
+            verify_delta(path)
+
+
+def test_damage_is_named_in_every_tensor_and_nothing_else(tmp_path):
+    path = write_delta(tmp_path / "d", difference(*pair()), plan={}).path
+    raw, places = path.read_bytes(), open_archive(path).places
+    for name, (start, stop) in places.items():
+        for at in {start, (start + stop) // 2, stop - 1} if stop > start else ():
+            path.write_bytes(raw)
+            flip(path, at)
+            with pytest.raises(VerificationError) as wrong:
+                verify_delta(path)
+            assert [repr(name) in d for d in wrong.value.details] == [True]

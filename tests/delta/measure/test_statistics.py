@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from deltakit.delta.difference import difference
-from deltakit.delta.measure.statistics import apart, bytes_by_kind, delta_statistics, spectrum, summary
+from deltakit.delta.measure.statistics import apart, delta_statistics, spectrum, summary
 from support.tensors import bits, memory, normal, pair, tensor
 
 
@@ -33,12 +33,11 @@ def test_added_rows_are_counted_apart():
     assert (row.added_rows, row.elements) == (2, 6)
 
 
-def test_spectrum_and_bytes():
+def test_spectrum():
     base, tuned = pair("F32")
     delta = difference(base, tuned)
     want = np.linalg.svd(delta.rows("a.weight", 0, 12), compute_uv=False)
     np.testing.assert_allclose(spectrum(delta, "a.weight"), want, rtol=1e-5)
-    assert bytes_by_kind(delta) == {"ref": 0}
 
 
 def test_what_no_norm_says_is_said_apart():

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections import Counter
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -19,7 +17,6 @@ __all__ = [
     "Apart",
     "TensorStatistics",
     "apart",
-    "bytes_by_kind",
     "delta_statistics",
     "spectrum",
     "summary",
@@ -133,14 +130,3 @@ def spectrum(delta: Delta, name: str) -> Float32:
     entry = delta.entries[name]
     values = delta.rows(name, 0, entry.shared).reshape(-1, entry.spec.shape[-1]).astype(np.float64)
     return np.linalg.svd(values, compute_uv=False).astype(np.float32)
-
-
-def bytes_by_kind(delta: Delta) -> Mapping[str, int]:
-    """Payload bytes by kind of term, sorted by kind; added rows under "added"."""
-    found: Counter[str] = Counter()
-    for entry in delta.entries.values():
-        for part in entry.parts:
-            found[part.term.kind] += part.term.nbytes
-        if entry.added is not None:
-            found["added"] += entry.added.nbytes
-    return {k: found[k] for k in sorted(found)}
