@@ -184,7 +184,7 @@ def test_offers_are_what_comes_out(share, known):
     assert [o.nbytes for o in fixed] == [SvdMixed(bands="8:2,2:30").least(study.spec)]
 
 
-@pytest.mark.parametrize("bad", [{"bands": "8"}, {"rounds": 0}, {"damp": 0.0}, {"damp": 11.0}])
+@pytest.mark.parametrize("bad", [{"bands": "8"}, {"rounds": 0}, {"damp": -0.1}, {"damp": 11.0}, {"damp": float("nan")}])
 def test_bad_parameters(bad):
     with pytest.raises(RecipeError):
         SvdMixed(**bad)

@@ -47,7 +47,7 @@ def test_outliers_of_the_inputs_take_no_digits(outlier):
 def test_fewer_samples_than_inputs_and_dead_inputs():
     x = activations(40, 11)
     x[:, 7] = 0
-    inputs = Inputs.of(Hessian(x.T @ x, 1, 11))
+    inputs = Inputs.of(Hessian(x.T @ x, 1, 11), 0.01)
     assert np.isfinite(inputs.shares).all()
     d = delta(30, 40)
     outputs = x @ d.T
@@ -70,6 +70,23 @@ def test_the_pieces_fit_together():
     d = delta(5, 16)
     want = float(((d @ inputs.gram.numpy()) * d).sum())
     assert float((inputs.whiten(torch.from_numpy(d)) ** 2).sum()) == pytest.approx(want)
+
+
+@pytest.mark.parametrize(("rows", "damp"), [(0, 0.03), (4, 3.0), (32, 0.5), (10**6, 0.03)])
+def test_few_samples_are_damped_more(rows, damp):
+    gram = moments(16)
+    got = np.diag(Inputs.of(Hessian(gram, 1, rows)).gram.numpy())
+    assert np.allclose(got, (1 + damp) * np.diag(gram), rtol=0.01)
+
+
+def test_damping_helps_on_inputs_that_were_not_seen():
+    d, x = delta(48, 48), activations(48, 2000)
+    seen, other = x[:30], x[1000:]
+    errors = []
+    for damp in (1e-6, 0.0):
+        made = truncated(d, Inputs.of(Hessian(seen.T @ seen, 1, 30), damp), 12)
+        errors.append(np.linalg.norm(other @ (d - made).T))
+    assert errors[1] < 0.97 * errors[0]
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf])

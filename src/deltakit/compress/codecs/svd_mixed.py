@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import ClassVar
 
 import numpy as np
@@ -12,7 +13,7 @@ from numpy.typing import NDArray
 from deltakit.compress.codec import Context
 from deltakit.compress.fit.bands import allot, clip, expected, least_bytes, most, parse_bands, spread
 from deltakit.compress.fit.refit import Target, alternate
-from deltakit.compress.fit.whiten import Inputs, whitened_svd
+from deltakit.compress.fit.whiten import Inputs, start
 from deltakit.compress.offer import Offer, Study
 from deltakit.delta.coding.factor import Factor
 from deltakit.delta.measure.threads import one_thread
@@ -34,21 +35,22 @@ class SvdMixed:
 
     Where the inputs' second moments are known, all errors are those of the outputs: the SVD is whitened, V is coded by
     GPTQ, U fitted to it in closed form and coded in turn. V and U take turns for `rounds` rounds (1 = once each); the
-    best is kept. `damp` is added to the moments, as a share of every input's energy.
+    best is kept. `damp` is added to the moments, as a share of every input's energy; 0 chooses it by the number of
+    samples.
     """
 
     name: ClassVar[str] = "svd_mixed"
     bands: str = ""
     rounds: int = 3
-    damp: float = 0.01
+    damp: float = 0.0
 
     def __post_init__(self) -> None:
         if self.bands:
             parse_bands(self.bands)
         if self.rounds < 1:
             raise RecipeError(f"svd_mixed: rounds {self.rounds} is below 1", remedy="use 1 or more; 3 is the default")
-        if not 0 < self.damp <= 10:
-            raise RecipeError(f"svd_mixed: damp {self.damp} is not in (0, 10]", remedy="0.01 is the default")
+        if not 0 <= self.damp <= 10:
+            raise RecipeError(f"svd_mixed: damp {self.damp} is not in 0..10", remedy="0 chooses it, the default")
 
     @property
     def fixed(self) -> bool:
@@ -72,8 +74,10 @@ class SvdMixed:
         with one_thread():
             inputs = None if ctx.hessian is None else Inputs.of(ctx.hessian, self.damp)
             target = Target(rows.T if turned else rows, inputs)
-            u, s, _ = whitened_svd(target.delta, inputs, self._ranks(ctx.spec, ctx.budget, inputs is None))
-            bands = self._bands(ctx.spec, ctx.budget, np.square(s.numpy()), inputs is None)
+            choose = partial(self._bands, ctx.spec, ctx.budget, white=inputs is None)
+            most_ranks = self._ranks(ctx.spec, ctx.budget, inputs is None)
+            u, s = start(target.delta, inputs, most_ranks, lambda s: len(spread(choose(np.square(s)))))
+            bands = choose(np.square(s.double().numpy()))
             codes = spread(bands)
             if not codes:
                 return (LowRank.packed(ctx.spec, [], np.empty(0, np.float32)),)

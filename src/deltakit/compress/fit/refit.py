@@ -68,11 +68,13 @@ def _cholesky(even: torch.Tensor) -> torch.Tensor:
     import torch
 
     one = torch.eye(len(even), dtype=even.dtype)
+    root: torch.Tensor
     for damp in (_DAMP, 100 * _DAMP):
         root, failed = torch.linalg.cholesky_ex(even + damp * one)
         if not int(failed):
             return root
-    return torch.linalg.cholesky(even + 1e4 * _DAMP * one)
+    root = torch.linalg.cholesky(even + 1e4 * _DAMP * one)
+    return root
 
 
 @dataclass(frozen=True, eq=False)
