@@ -30,6 +30,9 @@ TEXTS = [
     "group_quant(bits=8)",
     "sign(scale='row', zeros='keep')",
     "sign(scale='column', zeros='spread')",
+    "sign_lowrank(bits=4)",
+    "sign_lowrank(rank=5, scale='row')",
+    "sign_lowrank(bits=16, rank=500)",
 ]
 SHAPES = [(1, 1), (63, 63), (1, 40), (40, 1), (17, 90), (130, 40), (6, 20, 17)]
 
@@ -119,7 +122,7 @@ def test_the_least_works(text, shape):
     assert codec.nbytes(spec, 0) == codec.least(spec)
 
 
-@pytest.mark.parametrize("text", ["svd_mixed", "lowrank", "group_quant", "dare"])
+@pytest.mark.parametrize("text", ["svd_mixed", "lowrank", "group_quant", "dare", "sign_lowrank"])
 def test_a_codec_that_follows_a_budget_needs_one(text):
     with pytest.raises(RecipeError, match=f"{text} needs a size"):
         parse_codec(text).nbytes(TensorSpec((8, 8), "BF16"), None)
