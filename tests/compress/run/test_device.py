@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from deltakit.compress.run.device import room_on
-from deltakit.errors import ResourceError
+from deltakit.compress.run.device import check_device, room_on
+from deltakit.errors import RecipeError, ResourceError
 
 
 class OutOfMemoryError(RuntimeError):
@@ -28,3 +28,16 @@ def test_it_is_said_in_words(error: Exception) -> None:
 def test_other_errors_pass() -> None:
     with pytest.raises(RuntimeError, match="shapes"), room_on("cpu", "x"):
         raise RuntimeError("shapes do not fit")
+
+
+def test_devices(monkeypatch: pytest.MonkeyPatch) -> None:
+    import torch
+
+    check_device("cpu")
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
+    check_device("cuda")
+    with pytest.raises(ResourceError, match="no device cuda:1"):
+        check_device("cuda:1")
+    for wrong in ("tpu", "cuda:x", "cuda:-1"):
+        with pytest.raises(RecipeError, match="not known"):
+            check_device(wrong)

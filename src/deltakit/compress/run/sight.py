@@ -10,6 +10,7 @@ from deltakit.calibrate.sampling import Sampling
 from deltakit.checkpoint.pump import Progress, silent
 from deltakit.checkpoint.ranks import ALONE, Ranks
 from deltakit.compress.hessian import Hessian
+from deltakit.compress.run.device import check_device
 from deltakit.compress.run.encode import Encoder
 from deltakit.compress.run.operands import Operands
 from deltakit.compress.run.request import Request
@@ -51,6 +52,7 @@ def look(
     from deltakit.compress.run.calibrated import Walk
     from deltakit.compress.run.store import collect, open_hessians
 
+    check_device(request.device)
     if request.hessians is not None:
         path = Path(request.hessians)
         if not path.exists() and crew.leads and not dry:
