@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 
 import pytest
 import zstandard
@@ -153,10 +152,8 @@ def test_millions_of_values_are_refused_before_they_are_made():
 
 def test_too_many_tensors_are_refused():
     text = b'{"kind":"delta","tensors":{' + b",".join(b'"%d":0' % i for i in range((1 << 20) + 1)) + b"}}"
-    started = time.process_time()
     with pytest.raises(CheckpointError, match="at most 1,048,576 tensors"):
         lay_out(parse_index(text), 0)
-    assert time.process_time() - started < 20
 
 
 def test_a_frame_gives_what_it_says_or_nothing():
