@@ -72,12 +72,12 @@ class SvdMixed:
         """One term. The matrix is turned where its inputs run along the rows."""
         turned = ctx.hessian is not None and ctx.hessian.axis == 0
         with one_thread():
-            inputs = None if ctx.hessian is None else Inputs.of(ctx.hessian, self.damp)
-            target = Target(rows.T if turned else rows, inputs)
+            inputs = None if ctx.hessian is None else Inputs.of(ctx.hessian, self.damp, ctx.device)
+            target = Target(rows.T if turned else rows, inputs, ctx.device)
             choose = partial(self._bands, ctx.spec, ctx.budget, white=inputs is None)
             most_ranks = self._ranks(ctx.spec, ctx.budget, inputs is None)
             u, s = start(target.delta, inputs, most_ranks, lambda s: len(spread(choose(np.square(s)))))
-            bands = choose(np.square(s.double().numpy()))
+            bands = choose(np.square(s.double().numpy(force=True)))
             codes = spread(bands)
             if not codes:
                 return (LowRank.packed(ctx.spec, [], np.empty(0, np.float32)),)

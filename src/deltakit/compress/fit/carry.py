@@ -46,8 +46,10 @@ def unrolled(upper: torch.Tensor) -> Float64:
     """`shares` from M: the rows of M⁻¹, each over its diagonal."""
     import torch
 
-    inverse = torch.linalg.solve_triangular(upper, torch.eye(len(upper), dtype=upper.dtype), upper=True)
-    made: Float64 = (inverse * torch.diagonal(upper)[:, None]).numpy()
+    inverse = torch.linalg.solve_triangular(
+        upper, torch.eye(len(upper), dtype=upper.dtype, device=upper.device), upper=True
+    )
+    made: Float64 = (inverse * torch.diagonal(upper)[:, None]).numpy(force=True)
     return made
 
 

@@ -36,12 +36,12 @@ _DAMP = 1e-6  # of the diagonal: two columns may be copies of one another
 _DEPENDENT = 0.03  # what a unit column has of its own, given those before it: below, float32 is too coarse
 
 
-def unit(values: Float32, dtype: torch.dtype | None = None) -> torch.Tensor:
-    """The columns at length one (zero columns stay), float64 or as told, in memory that torch owns: BLAS may look at
-    alignment."""
+def unit(values: Float32, dtype: torch.dtype | None = None, device: str = "cpu") -> torch.Tensor:
+    """The columns at length one (zero columns stay), float64 or as told, on `device`, in memory that torch owns:
+    BLAS may look at alignment."""
     import torch
 
-    wide = torch.from_numpy(values).to(dtype or torch.float64, copy=True)
+    wide = torch.from_numpy(values).to(device, dtype or torch.float64, copy=True)
     length = torch.linalg.vector_norm(wide, dim=0)
     return wide / torch.where(length > 0, length, 1.0)
 
@@ -60,14 +60,14 @@ def coded(seen: torch.Tensor, gram: torch.Tensor, codes: Sequence[Code], inputs:
         return coded(seen.double(), gram.double(), codes, inputs)
     target = torch.cholesky_solve((seen / length).T.contiguous(), root)
     weights = unrolled(root.flip(0, 1).contiguous())
-    return carried(target.flip(0).numpy(), weights, codes[::-1], inputs)[:, ::-1].copy()
+    return carried(target.flip(0).numpy(force=True), weights, codes[::-1], inputs)[:, ::-1].copy()
 
 
 def _cholesky(even: torch.Tensor) -> torch.Tensor:
     """The lower factor of a Gram matrix of unit columns, damped as little as it takes."""
     import torch
 
-    one = torch.eye(len(even), dtype=even.dtype)
+    one = torch.eye(len(even), dtype=even.dtype, device=even.device)
     root: torch.Tensor
     for damp in (_DAMP, 100 * _DAMP):
         root, failed = torch.linalg.cholesky_ex(even + damp * one)
@@ -87,14 +87,15 @@ class View:
 
 class Target:
     """A delta (rows, columns), its columns the inputs, seen through either factor. Everything is float64 where the
-    inputs' moments are known (outliers among them), else float32. Use it within `one_thread`."""
+    inputs' moments are known (outliers among them), else float32. All products are made on `device`, where `inputs` are
+    too; the loop over codes is the processor's. Use it within `one_thread`."""
 
-    def __init__(self, delta: Float32, inputs: Inputs | None = None) -> None:
+    def __init__(self, delta: Float32, inputs: Inputs | None = None, device: str = "cpu") -> None:
         import torch
 
-        self.inputs = inputs
+        self.inputs, self.device = inputs, device
         self.dtype = torch.float32 if inputs is None else torch.float64
-        self.delta = torch.from_numpy(np.ascontiguousarray(delta)).clone()
+        self.delta = torch.from_numpy(np.ascontiguousarray(delta)).to(device, copy=True)
         self.turned = self.delta.T.contiguous()
         self.weighed = self.delta if inputs is None else self.delta.double() @ inputs.gram
         self.energy = float((self.weighed.double() * self.delta.double()).sum())
@@ -114,15 +115,15 @@ class Target:
         squared error (damped as `inputs` are). `view` is that of v."""
         import torch
 
-        left = unit(u, self.dtype)
+        left = unit(u, self.dtype, self.device)
         gram = ((left.T @ left) * view.gram).double()
         seen = (view.seen * left).sum(dim=0, dtype=torch.float64)
         size = _sizes(gram)
-        even = gram / size / size[:, None] + _DAMP**2 * torch.eye(len(gram), dtype=torch.float64)
-        s = (torch.linalg.solve(even, seen / size) / size).numpy()
+        even = gram / size / size[:, None] + _DAMP**2 * torch.eye(len(gram), dtype=gram.dtype, device=gram.device)
+        s = (torch.linalg.solve(even, seen / size) / size).numpy(force=True)
         length = _lengths(u) * _lengths(v)
         stored = to_float32(from_float32((s / length).astype(np.float32), "BF16"), "BF16")
-        real = torch.from_numpy(stored * length)
+        real = torch.from_numpy(stored * length).to(gram.device)
         return stored, self.energy - 2 * float(seen @ real) + float(real @ gram @ real)
 
 
@@ -134,12 +135,12 @@ def alternate(
     found = []
     right = target.right(left, codes)
     for turn in range(rounds):
-        view = target.view(unit(right, target.dtype))
+        view = target.view(unit(right, target.dtype, target.device))
         u = coded(view.seen, view.gram, codes)
         s, error = target.scales(u, right, view)
         found.append((error, u, s, right))
         if turn + 1 < rounds:
-            right = target.right(unit(u, target.dtype), codes)
+            right = target.right(unit(u, target.dtype, target.device), codes)
     _, u, s, right = min(found, key=lambda f: f[0])
     return u, s, right
 

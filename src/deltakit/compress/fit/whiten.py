@@ -21,7 +21,7 @@ from deltakit.errors import InputError
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["Inputs", "whitened_svd"]
+__all__ = ["Inputs", "start", "whitened_svd"]
 
 Float64 = NDArray[np.float64]
 _LEAST, _MOST = 0.03, 3.0  # damping that is chosen
@@ -39,7 +39,7 @@ class Inputs:
     shares: Float64
 
     @classmethod
-    def of(cls, hessian: Hessian, damp: float = 0.0) -> Inputs:
+    def of(cls, hessian: Hessian, damp: float = 0.0, device: str = "cpu") -> Inputs:
         """Every input is damped in proportion to its own energy: by a share of the mean, as GPTQ does it, a few
         outliers of 1e8 times the energy would drown all others. `damp` 0 is the number of inputs over that of samples,
         0.03 to 3: on inputs that were not seen it is at or near the best at any number of samples, where 0.01 leaves up
@@ -52,9 +52,11 @@ class Inputs:
             raise InputError("a Hessian is not finite", remedy="calibrate again; inputs of a layer overflowed")
         fired = energy[energy > 0]
         middle = float(np.median(fired)) if fired.size else 1.0
-        gram = torch.from_numpy(hessian.gram).double() + torch.from_numpy(np.diag(damp * (energy + _FLOOR * middle)))
+        gram = torch.from_numpy(hessian.gram).to(device, torch.float64, copy=True)
+        gram.diagonal().add_(torch.from_numpy(damp * (energy + _FLOOR * middle)).to(device))
         order = np.argsort(-energy, kind="stable")
-        sorted_ = gram[torch.from_numpy(order)][:, torch.from_numpy(order)]
+        at = torch.from_numpy(order).to(device)
+        sorted_ = gram[at][:, at]
         root = torch.linalg.cholesky(((sorted_ + sorted_.T) / 2).flip(0, 1)).flip(0, 1).contiguous()
         return cls(gram, order, root, unrolled(root))
 
@@ -62,7 +64,7 @@ class Inputs:
         """delta (rows, inputs) @ M, inputs in order: its squared norm is the squared norm of the outputs."""
         import torch
 
-        return delta.double()[:, torch.from_numpy(self.order)] @ self.root
+        return delta.double()[:, torch.from_numpy(self.order).to(delta.device)] @ self.root
 
 
 def start(
@@ -72,8 +74,8 @@ def start(
     is orthonormal to 1e-3 only: what a fit starts from. Call it within `one_thread`."""
     if inputs is None:
         return left_vectors(delta, rank, keep)
-    u, s, _ = whitened_svd(delta, inputs, rank)
-    kept = keep(s.numpy())
+    u, s, _ = triplets(inputs.whiten(delta), rank)
+    kept = keep(s.numpy(force=True))
     return u[:, :kept], s[:kept]
 
 
