@@ -14,6 +14,7 @@ from deltakit.delta.terms.lowrank import LowRank
 from deltakit.delta.terms.sign import Sign
 from deltakit.delta.terms.sparse import Sparse
 from deltakit.errors import MismatchError
+from deltakit.tenants import terms as module
 from deltakit.tenants.terms import Differences, Factors, PackedFactors, PackedTerm, Signs, resident
 from deltakit.tensors import TensorSpec
 
@@ -68,6 +69,23 @@ def test_how_a_term_is_held_follows_its_kind_and_the_wish() -> None:
     assert kinds["row", "fast"] is kinds["dense", "fast"] is Differences
     assert kinds["row", "factors"] is kinds["row", "packed"] is Signs
     assert kinds["dense", "packed"] is PackedTerm
+
+
+@pytest.mark.parametrize("axis", ["scalar", "row", "column"])
+@pytest.mark.parametrize("tokens", [1, 5])
+def test_packed_signs_are_looked_up_where_the_matrix_is_large(
+    axis: str, tokens: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "_LARGE", 1)
+    rng = np.random.default_rng(2)
+    scales = np.abs(rng.standard_normal({"scalar": (1, 1), "row": (6, 1), "column": (1, 24)}[axis])).astype(np.float32)
+    term = Sign.of(TensorSpec((6, 24), "F32"), rng.random((6, 24)) < 0.5, scales, axis)
+    held = resident(term, "fast", torch.float32, "cpu")
+    assert type(held) is Signs
+    x = torch.from_numpy(rng.standard_normal((tokens, 2, 24)).astype(np.float32))
+    torch.testing.assert_close(held.times(x), x @ held.dense().T, rtol=1e-5, atol=1e-5)
+    monkeypatch.setattr(module, "_FEW", 0)
+    torch.testing.assert_close(held.times(x), x @ held.dense().T, rtol=1e-6, atol=1e-6)
 
 
 def test_factors_larger_than_their_matrix_are_multiplied_out() -> None:

@@ -19,6 +19,10 @@ if TYPE_CHECKING:
 __all__ = ["Differences", "Factors", "Held", "PackedFactors", "PackedTerm", "Signs", "resident"]
 
 
+_FEW = 64  # tokens up to which signs are looked up, packed, and not unpacked and multiplied
+_LARGE = 1 << 16  # elements from which that is worth a compiled loop
+
+
 class Held(ABC):
     """One summand of a tensor's change. `shape` is the tensor's; products and rows are for tensors of two dimensions,
     in the dtype that the model computes in."""
@@ -132,6 +136,24 @@ class Signs(Held):
         signs = torch.from_numpy(self._bare.rows(0, self._bare.spec.rows)).to(*self._as)
         return (signs.reshape(-1, self.shape[-1]) * self._scales).reshape(self.shape)
 
+    def times(self, x: torch.Tensor, flipped: bool = False) -> torch.Tensor:
+        rows, columns = self.shape if len(self.shape) == 2 else (0, 1)
+        tokens = x.shape[:-1].numel()
+        bare = (
+            self.term.mask is None and columns % 8 == 0 and not (torch.is_grad_enabled() and self._scales.requires_grad)
+        )
+        small = tokens > _FEW or rows * columns < _LARGE
+        if flipped or small or not bare or x.dtype != torch.float32 or x.device.type != "cpu":
+            return super().times(x, flipped)
+        from deltakit.tenants.kernels.signs import signed_sums
+
+        scales, out = self._scales, np.empty((tokens, rows), np.float32)
+        scaled = x * scales[0] if self.term.axis == "column" else x
+        packed = np.frombuffer(self.term.signs, np.uint8).reshape(rows, columns // 8)
+        signed_sums(out, scaled.reshape(tokens, columns).contiguous().numpy(), packed)
+        made = torch.from_numpy(out).reshape(*x.shape[:-1], rows)
+        return made if self.term.axis == "column" else made * scales.reshape(-1)
+
     def gather(self, ids: torch.Tensor) -> torch.Tensor:
         signs = torch.from_numpy(self._bare.gather(ids.cpu().numpy())).to(*self._as)
         return signs * (self._scales[ids] if self.term.axis == "row" else self._scales)
@@ -206,8 +228,9 @@ class Differences(Held):
 
 def resident(term: Term, hold: str, dtype: torch.dtype, device: str) -> Held:
     """A stored term in memory, `hold` as `Bank` has it."""
-    wide = isinstance(term, LowRank) and term.rank * sum(matrix_shape(term.spec)) >= term.spec.numel
-    if hold == "fast" and (wide or not isinstance(term, LowRank)):
+    narrow = isinstance(term, LowRank) and term.rank * sum(matrix_shape(term.spec)) < term.spec.numel
+    looked = isinstance(term, Sign) and term.mask is None and term.spec.row_size % 8 == 0 and device == "cpu"
+    if hold == "fast" and not narrow and not looked:
         return Differences(term.rows(0, term.spec.rows), term.spec.shape, dtype, device)
     if isinstance(term, LowRank):
         return (PackedFactors if hold == "packed" else Factors)(term, dtype, device)
