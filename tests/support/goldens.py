@@ -29,6 +29,7 @@ from deltakit.delta.terms.exact import Exact
 from deltakit.delta.terms.lowrank import LowRank
 from deltakit.delta.terms.ranged import Ranged
 from deltakit.delta.terms.raw import Raw
+from deltakit.delta.terms.rows import Rows
 from deltakit.delta.terms.sparse import Sparse
 from deltakit.tensors import Mapped, TensorMap, TensorSpec
 from support.tensors import bits, memory, tensor
@@ -118,6 +119,9 @@ def stored_terms() -> dict[str, Callable[[], Entry]]:
 
     made: dict[str, Callable[[], Entry]] = {
         "copy, trained on": copied,
+        "rows": lambda: alone(
+            Rows(spec, np.array([0, 3, 22]), tuple(Dense.of(rows, spec.with_rows(3), t) for t in ("F32", "BF16")))
+        ),
         "dense F32": lambda: alone(Dense.of(rows, spec)),
         "dense BF16, half of it": lambda: alone(Dense.of(rows, spec, "BF16"), coef=0.5),
         "sparse by a key": lambda: alone(Sparse.seeded(rows, spec, 0xFEDCBA9876543210, 0.25, 4.0)),

@@ -333,6 +333,21 @@ def lowrank_minmax(fields: Mapping[str, Any], payload: bytes, shape: Sequence[in
     return out.T if fields.get("t") else out
 
 
+def some_rows(fields: Mapping[str, Any], payload: bytes, shape: Sequence[int]) -> Array:
+    rows, size = (shape[0] if len(shape) else 1), math.prod(shape[1:])
+    take = Take(payload)
+    bits = np.unpackbits(np.frombuffer(plane(take.bytes(fields["b"]), (rows + 7) // 8), np.uint8), bitorder="little")
+    need(not bits[rows:].any(), "a bitmap is too long")
+    marked = np.flatnonzero(bits)
+    out = np.zeros((rows, size), np.float32)
+    for kind, inner, length in fields["p"]:
+        need(kind in FLOATS and kind != "rows", f"a {kind} within rows")
+        made = FLOATS[kind](inner, take.bytes(length), (len(marked), *shape[1:]))
+        out[marked] += np.asarray(made, np.float32).reshape(len(marked), size)
+    take.end()
+    return out
+
+
 def grouped(fields: Mapping[str, Any], payload: bytes, shape: Sequence[int]) -> Array:
     (height, width), b, g = matrix_of(shape), fields["b"], fields["g"]
     take = Take(payload)
@@ -429,6 +444,6 @@ def sign(fields: Mapping[str, Any], payload: bytes, shape: Sequence[int]) -> Arr
 
 TIED: dict[str, Callable[..., Array]] = {"changes": changes, "copy": copy, "exact": exact, "ranged": ranged}
 FLOATS: dict[str, Callable[..., Array]] = {
-    "dense": dense, "grouped": grouped, "lowrank": lowrank, "lowrank_minmax": lowrank_minmax, "seeded": seeded,
-    "sign": sign, "sparse": sparse,
+    "dense": dense, "grouped": grouped, "lowrank": lowrank, "lowrank_minmax": lowrank_minmax, "rows": some_rows,
+    "seeded": seeded, "sign": sign, "sparse": sparse,
 }  # fmt: skip

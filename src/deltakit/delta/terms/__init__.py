@@ -18,6 +18,7 @@ TERMS = Registry(
         "lowrank_minmax": "deltakit.delta.terms.minmax:MinMaxLowRank",
         "ranged": "deltakit.delta.terms.ranged:Ranged",
         "raw": "deltakit.delta.terms.raw:Raw",
+        "rows": "deltakit.delta.terms.rows:Rows",
         "seeded": "deltakit.delta.terms.seeded:Seeded",
         "sign": "deltakit.delta.terms.sign:Sign",
         "sparse": "deltakit.delta.terms.sparse:Sparse",
