@@ -7,6 +7,7 @@ import pytest
 
 from deltakit.compress.codec import Context, parse_codec
 from deltakit.compress.codecs.group_quant import GroupQuant
+from deltakit.compress.hessian import Hessian
 from deltakit.compress.offer import Study, offers
 from deltakit.delta.site import Site
 from deltakit.errors import RecipeError
@@ -81,3 +82,16 @@ def test_offers_say_what_will_be_lost():
 def test_bad_parameters(text):
     with pytest.raises(RecipeError, match="group_quant"):
         parse_codec(text)
+
+
+@pytest.mark.parametrize("axis", [0, 1])
+def test_known_inputs_are_used_and_offers_know_it(axis):
+    x = np.random.default_rng(2).standard_normal((1024, 256)) * np.geomspace(0.1, 2, 256)
+    x[:, 1:] += x[:, :-1]
+    study = Study(SPEC, ROWS, Hessian(x.T @ x, axis, 1024))
+    plain = GroupQuant(bits=3).encode(ROWS, Context(Site("w"), SPEC))[0]
+    known = GroupQuant(bits=3).encode(ROWS, Context(Site("w"), SPEC, None, study.hessian))[0]
+    found = study.error(ROWS - known.rows(0, 256))
+    assert known.nbytes == plain.nbytes
+    assert found < 0.9 * study.error(ROWS - plain.rows(0, 256))
+    assert list(offers(GroupQuant(bits=3), study))[0].error == pytest.approx(found, rel=0.33)
