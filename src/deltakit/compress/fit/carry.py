@@ -58,8 +58,8 @@ def carried(target: Floats, weights: Floats, codes: Sequence[Code], inputs: Inpu
     `weights` is `shares` of the other side's Gram matrix; `inputs` the moments along this side, None for white ones.
     Computed in target's dtype; with `inputs` that must be float64."""
     bits = np.array([code if isinstance(code, int) else 0 for code in codes], np.int64)
-    left = np.array(target if inputs is None else target[:, inputs.order], order="C")
-    out = np.empty_like(left)
+    left, out = _owned(target.shape, target.dtype), np.empty(target.shape, target.dtype)
+    left[:] = target if inputs is None else target[:, inputs.order]
     for lo in range(0, len(left), _RANKS):
         hi = min(lo + _RANKS, len(left))
         inner = np.ascontiguousarray(weights[lo:hi, lo:hi])
@@ -68,7 +68,7 @@ def carried(target: Floats, weights: Floats, codes: Sequence[Code], inputs: Inpu
         else:
             _tiles(left[lo:hi], inner, bits[lo:hi], out[lo:hi], inputs.shares)
         if hi < len(left):
-            left[hi:] -= _product(np.ascontiguousarray(weights[lo:hi, hi:].T), left[lo:hi])
+            left[hi:] -= _product(weights[lo:hi, hi:].T, left[lo:hi])
     if inputs is not None:
         straight = np.empty_like(out)
         straight[:, inputs.order] = out
@@ -87,7 +87,7 @@ def _tiles(left: Floats, inner: Floats, bits: NDArray[np.int64], out: Floats, co
     from deltakit.compress.fit.kernels.carry import code_tile, search
 
     scales = np.array([search(x, b, STEP[b], AROUND, INSIDE) if b else 0.0 for x, b in zip(left, bits, strict=True)])
-    own = np.empty_like(left)
+    own = _owned(left.shape, left.dtype)
     for lo in range(0, left.shape[1], _COLUMNS):
         at = slice(lo, min(lo + _COLUMNS, left.shape[1]))
         before = _product(own[:, :lo], columns[:lo, at])
@@ -98,10 +98,18 @@ def _tiles(left: Floats, inner: Floats, bits: NDArray[np.int64], out: Floats, co
 
 
 def _product(a: Floats, b: Floats) -> Floats:
-    """a @ b by torch, in memory that torch owns: one thread, and BLAS may look at alignment."""
+    """a @ b by torch, with the threads that it may have. Both lie in memory that torch owns."""
     import torch
 
-    made: Floats = (torch.from_numpy(a).clone() @ torch.from_numpy(np.ascontiguousarray(b)).clone()).numpy()
+    made: Floats = (torch.from_numpy(a) @ torch.from_numpy(b)).numpy()
+    return made
+
+
+def _owned(shape: tuple[int, ...], dtype: np.dtype[Any]) -> Floats:
+    """An array in memory that torch owns, always aligned alike: BLAS may look at that, and so might the bits."""
+    import torch
+
+    made: Floats = torch.empty(shape, dtype=getattr(torch, dtype.name)).numpy()
     return made
 
 
