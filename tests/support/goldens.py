@@ -45,6 +45,7 @@ SPELLED: Mapping[str, tuple[tuple[str, int | None], ...]] = {
     "svd_mixed": (("svd_mixed", 240), ("svd_mixed(bands='8:1,5:2,4:3,1:9')", None), ("svd_mixed(bands='16:2')", None)),
     "lowrank": (("lowrank(rank=3)", None),),
     "delta_come": (("delta_come(bands='8:1,3:2,2:4', group=8)", None), ("delta_come", 240)),
+    "sign_lowrank": (("sign_lowrank", 150), ("sign_lowrank(rank=2, bits=4)", None)),
     "dare": (("dare", 150), ("dare(bits=2, density=0.4, group=16)", None), ("dare(bits=16, density=0.2)", None)),
     "group_quant": (
         ("group_quant(bits=3, group=8)", None),
