@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 
 import pytest
 
+from deltakit.delta.file.container import open_delta
 from deltakit_cli.errors import guarded
 from deltakit_cli.main import cli
 
@@ -23,7 +27,7 @@ def test_the_whole_road(tiny_base, tiny_grown, tmp_path, capsys):
     assert made["bytes"] == out.stat().st_size
     assert made["payload_ratio"] >= 8 > made["file_ratio"]
     assert made["bits_per_parameter"] == pytest.approx(16 / made["payload_ratio"])
-    assert made["codec"] == "svd_mixed(bands='', rounds=3)"
+    assert made["codec"].startswith("svd_mixed(bands='', rounds=3")
     assert made["kinds"]["lm_head.weight"] == "lowrank+raw"
 
 
@@ -106,3 +110,47 @@ def test_help_has_an_example(capsys):
     code, stdout, _ = run(capsys, "--help")
     assert code == 0
     assert "deltakit compress models/base models/math --codec svd_mixed --ratio 16" in stdout
+
+
+def test_calibration_is_asked_for_by_options(tiny_base, tiny_grown, tmp_path, capsys):
+    argv = (tiny_base, tiny_grown, "--codec", "lowrank", "--ratio", "8", "--format", "json")
+    text = ("--calibrate", "builtin", "--samples", "2", "--length", "16")
+    assert run(capsys, *argv, *text, "-o", tmp_path / "a")[0] == 0
+    assert run(capsys, *argv, *text, "--hessians", tmp_path / "h", "-o", tmp_path / "b")[0] == 0
+    assert (tmp_path / "h").is_file()
+    for name in "ab":
+        assert open_delta(tmp_path / name).lineage.note["calibration"]["samples"] == 2
+    code, stdout, _ = run(capsys, *argv, *text, "-o", tmp_path / "c", "--dry-run")
+    assert (code, json.loads(stdout)["calibration"]["length"]) == (0, 16)
+    code, _, err = run(capsys, *argv, "--samples", "2", "-o", tmp_path / "c")
+    assert code == 2
+    assert "--samples is for calibration" in err
+
+
+def test_several_fine_tunes_become_a_folder_of_archives(tiny_base, tiny_grown, tiny_pair, tmp_path, capsys):
+    argv = (tiny_base, tiny_grown, tiny_pair[1], "--codec", "lowrank", "--ratio", "8", "-o", tmp_path / "out")
+    code, stdout, _ = run(capsys, *argv, "--dry-run", "--format", "json")
+    assert code == 0
+    assert len(json.loads(stdout)["archives"]) == 2
+    assert not (tmp_path / "out").exists()
+    code, stdout, _ = run(capsys, *argv, "--format", "json")
+    assert code == 0
+    made = json.loads(stdout)["archives"]
+    assert sorted(p.name for p in (tmp_path / "out").iterdir()) == sorted(p["output"].rpartition("/")[2] for p in made)
+
+
+def test_torchrun_writes_what_one_process_writes(tiny_base, tiny_grown, tmp_path):
+    """Without a text, and with one: every process walks, and codes its share of each layer."""
+    quiet = {**os.environ, "OMP_NUM_THREADS": "1"}
+    launch = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+    text = ["--calibrate", "builtin", "--samples", "2", "--length", "16"]
+    for name, more in (("blind", []), ("seeing", text)):
+        given = ["-m", "deltakit_cli", "compress", str(tiny_base), str(tiny_grown), "--ratio", "8", *more, "-o"]
+        subprocess.run([sys.executable, *given, str(tmp_path / name)], check=True, env=quiet, capture_output=True)
+        done = subprocess.run(
+            [sys.executable, *launch, *given, str(tmp_path / f"{name}-crew")], check=True, env=quiet,
+            capture_output=True, text=True, timeout=120,
+        )  # fmt: skip
+        assert done.stdout.count("wrote ") == 1  # the leader speaks
+        assert (tmp_path / name).read_bytes() == (tmp_path / f"{name}-crew").read_bytes()
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["blind", "blind-crew", "seeing", "seeing-crew"]

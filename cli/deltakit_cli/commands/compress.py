@@ -1,65 +1,153 @@
-"""deltakit compress: a delta's matrices through a lossy codec, into one archive of honest size."""
+"""deltakit compress: a delta's matrices through lossy codecs, into one archive of honest size, or a row of them."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from deltakit_cli.calibration import calibration_options, sampling_of
 from deltakit_cli.options import dry_run_option, example, format_option, output_option, overwrite_option
 from deltakit_cli.output import console, emit, table
 from deltakit_cli.progress import progress
 
 if TYPE_CHECKING:
+    from deltakit.checkpoint.pump import Progress
+    from deltakit.checkpoint.ranks import Ranks
     from deltakit.compress.run.archive import Compressed
+    from deltakit.compress.run.request import Request
+
+F = TypeVar("F", bound=Callable[..., Any])
+Show = Callable[[Mapping[str, Any]], None]
+_CURVE = ("curve", "tasks", "limit", "data", "max_new_tokens")
+
+EXAMPLE = """deltakit compress models/base models/math --codec svd_mixed --ratio 16 -o math.archive
+deltakit compress models/base models/math --codec auto --ratio 16 --dry-run -o math.archive
+deltakit compress models/base models/math --codec svd_mixed --codec "*embed_tokens*=group_quant(bits=4)" \\
+    --bytes 200000 -o math.archive
+deltakit compress models/base math.delta --codec lowrank --bytes sign.archive -o math.archive
+deltakit compress models/base models/math --calibrate builtin --ratio 16 -o math.archive
+deltakit compress models/base models/math models/chat --hessians base.hessians --ratio 16 -o archives/
+deltakit compress models/base models/math --codec auto --curve 8,16,32,64 --tasks gsm8k -o curve"""
 
 
-@click.command(
-    epilog=example(
-        "deltakit compress models/base models/math --codec svd_mixed --ratio 16 -o math.archive\n"
-        "deltakit compress models/base math.delta --codec lowrank --bytes 200000 -o math.archive\n"
-        "deltakit compress models/base math.delta --codec svd_mixed --bytes sign.archive -o math.archive\n"
-        "deltakit compress models/base models/math --codec \"svd_mixed(bands='8:2,3:32,2:100')\" -o math.archive"
+def _size_options(function: F) -> F:
+    """--codec, --ratio, --bytes."""
+    function = click.option(
+        "--bytes", "size", metavar="N|FILE",
+        help="Size of the whole file, or a file to be no larger than; it ends just under.",
+    )(function)  # fmt: skip
+    function = click.option(
+        "--ratio", type=float, help="Bytes of the coded matrices in the fine-tune over their bytes here."
+    )(function)
+    return click.option(
+        "--codec", "codecs", multiple=True, metavar="[PATTERN=]CODEC",
+        help="auto, a name, or name(key=value); see `deltakit ls codecs`. Again with PATTERN=, for the matrices whose "
+        "names it matches.  [default: svd_mixed]",
+    )(function)  # fmt: skip
+
+
+def _served_options(function: F) -> F:
+    """--against, --device."""
+    function = click.option("--device", default="cpu", show_default=True, help="Of linear algebra: cpu or cuda.")(
+        function
     )
-)
+    return click.option(
+        "--against", default="", metavar="SERVED",
+        help="Take the delta against this checkpoint, as it is served in the base's place (FP8, 4-bit).",
+    )(function)  # fmt: skip
+
+
+def _curve_options(function: F) -> F:
+    """--curve, --tasks, --limit, --data, --max-new-tokens."""
+    function = click.option("--max-new-tokens", type=click.IntRange(1), help="Instead of each task's own.")(function)
+    function = click.option("--data", metavar="PATH", help="Local data of the tasks.")(function)
+    function = click.option("--limit", type=click.IntRange(1), help="Only so many items of each task.")(function)
+    function = click.option("--tasks", help="Evaluate every point on these, with base and fine-tune beside.")(function)
+    return click.option(
+        "--curve", metavar="R,R,...", help="An archive per ratio in the folder OUTPUT: error against bytes, as a page."
+    )(function)
+
+
+@click.command(epilog=example(EXAMPLE))
 @click.argument("base")
-@click.argument("tuned")
-@click.option("--codec", default="svd_mixed", show_default=True, help="Name, or name(key=value); see `deltakit ls`.")
-@click.option("--ratio", type=float, help="Bytes of the coded matrices in the fine-tune over their bytes here.")
-@click.option(
-    "--bytes",
-    "size",
-    metavar="N|FILE",
-    help="Size of the whole file, or a file to be no larger than; it ends just under.",
-)
-@output_option(help="The archive to write.")
+@click.argument("tuned", nargs=-1, required=True, metavar="TUNED...")
+@_size_options
+@calibration_options
+@_served_options
+@_curve_options
+@output_option(help="The archive to write; with --curve or several TUNED, the folder.")
 @click.option("--threads", type=click.IntRange(0), default=0, help="Matrices at a time [default: one per core].")
 @dry_run_option
 @overwrite_option
 @format_option
 def command(
-    base: str, tuned: str, codec: str, ratio: float | None, size: str | None, output: Path, threads: int,
-    dry_run: bool, overwrite: bool, fmt: str,
+    base: str, tuned: tuple[str, ...], codecs: tuple[str, ...], ratio: float | None, size: str | None, output: Path,
+    against: str, device: str, hessians: Path | None, threads: int, dry_run: bool, overwrite: bool, fmt: str,
+    **more: Any,
 ) -> None:  # fmt: skip
-    """Compress the delta TUNED - BASE, or the delta file TUNED, into one archive.
+    """Compress the delta TUNED - BASE, or the delta file TUNED, into one archive; several TUNED into a folder of them.
 
-    Float matrices, embeddings and the head go through the codec; norms, biases and rows that the base lacks stay exact.
+    Float matrices, embeddings and the head go through codecs; norms, biases and rows that the base lacks stay exact.
     The archive is a delta file: `deltakit apply BASE ARCHIVE -o MODEL` restores a model, and "BASE + ARCHIVE" names one
-    wherever a model is named. With --bytes a dry run reads weights too: it must know which tensors changed.
+    wherever a model is named. A dry run reads weights too where a plan needs them: with --bytes, and with auto. Under
+    torchrun the matrices are shared out over the processes.
     """
-    from deltakit.compress.run.files import compress_files, plan_files
+    from deltakit.checkpoint.ranks import ranks
     from deltakit.compress.run.request import Request
 
     request = Request(
-        base, tuned, output, codec, ratio, None if size is None else _bytes(size), threads=threads,
-        overwrite=overwrite,
+        base, tuned[0], output, "; ".join(codecs) or "svd_mixed", ratio, None if size is None else _bytes(size),
+        sampling_of(more), hessians, against, device, threads, overwrite,
     )  # fmt: skip
+    crew = ranks()
+    bar = progress(fmt if crew.leads else "quiet")
+    made, show = _work(request, tuned, dry_run, {key: more[key] for key in _CURVE}, bar, crew)
+    if crew.leads:
+        emit(made, show, fmt)
+
+
+def _work(
+    request: Request, tuned: tuple[str, ...], dry_run: bool, curve: Mapping[str, Any], bar: Progress, crew: Ranks
+) -> tuple[dict[str, Any], Show]:
+    """One archive, several of one base, or several sizes of one: what came of it, and how it is shown."""
+    from deltakit.compress.run.files import compress_files, plan_files
+    from deltakit.compress.run.fleet import compress_fleet, fleet_requests
+    from deltakit.errors import RecipeError
+
+    if any(value is not None for value in curve.values()):
+        if len(tuned) > 1 or crew.world > 1:
+            raise RecipeError("--curve is for one fine-tune in one process", remedy="name one TUNED, without torchrun")
+        return _curve(request, dry_run, bar, **curve)
+    if len(tuned) > 1 and dry_run:
+        return {"archives": [plan_files(one, bar) for one in fleet_requests(request, tuned)]}, _each(_plan)
+    if len(tuned) > 1:
+        return {"archives": [_result(m) for m in compress_fleet(request, tuned, bar, crew).values()]}, _each(_done)
     if dry_run:
-        emit(plan_files(request), _plan, fmt)
-        return
-    emit(_result(compress_files(request, progress(fmt))), _done, fmt)
+        return plan_files(request, bar), _plan
+    return _result(compress_files(request, bar, crew)), _done
+
+
+def _curve(
+    request: Request, dry_run: bool, bar: Progress, curve: str | None, **work: Any
+) -> tuple[dict[str, Any], Show]:
+    """Several ratios at once."""
+    from deltakit.compress.run.curve import parse_ratios
+    from deltakit.compress.run.files import plan_files
+    from deltakit.errors import RecipeError
+    from deltakit_cli.curves import draw_curve
+
+    if curve is None or request.ratio is not None or request.nbytes is not None:
+        problem = "--tasks and what belongs to them are for a curve" if curve is None else "--curve is a size by itself"
+        raise RecipeError(problem, remedy="give --curve 8,16,32 without --ratio and --bytes")
+    ratios = parse_ratios(curve)
+    if dry_run:
+        plans = [plan_files(replace(request, ratio=ratio), bar) for ratio in ratios]
+        return {"output": str(request.out), "archives": plans}, _plans
+    return draw_curve(request, ratios, bar, **work), _drawn
 
 
 def _bytes(text: str) -> int:
@@ -76,27 +164,73 @@ def _bytes(text: str) -> int:
 
 
 def _result(made: Compressed) -> dict[str, Any]:
+    from deltakit.compress.plan.forecast import described
+
     return {
         "output": str(made.path), "codec": made.plan.codec, "bytes": made.nbytes, "file_ratio": made.file_ratio,
         "payload": made.payload, "payload_ratio": made.ratio, "bits_per_parameter": made.bits,
-        "matrices": len(made.plan.covered), "kinds": dict(made.kinds), "resumed": made.resumed,
+        "relative_error": made.error, "matrices": len(made.plan.covered), "kinds": dict(made.kinds),
+        "forecast": described(made.plan.forecasts), "resumed": made.resumed,
     }  # fmt: skip
 
 
 def _plan(plan: Mapping[str, Any]) -> None:
-    out = console()
-    rows = [[r["name"], "x".join(map(str, r["shape"])), r["action"], r["budget"] or "-"] for r in plan["rows"]]
-    out.print(table(["tensor", "shape", "action", "bytes at most"], rows))
+    out, looked = console(), plan["forecast"].get("tensors", {})
+    rows = [
+        [r["name"], "x".join(map(str, r["shape"])), r["codec"] or r["action"], r["budget"] or "-"]
+        + ([f"{looked[r['name']]['relative_error']:.4f}" if r["name"] in looked else "-"] if looked else [])
+        for r in plan["rows"]
+    ]
+    out.print(table(["tensor", "shape", "codec", "bytes at most"] + (["error"] if looked else []), rows))
+    _forecast(plan["forecast"])
     out.print(
         f"would write {plan['output']} with {plan['codec']}: {plan['matrices']} matrices in {plan['payload']:,} bytes "
         f"(ratio {plan['payload_ratio']:.2f}), {plan['exact']} tensors exact, {plan['unchanged']} unchanged"
     )
 
 
+def _forecast(forecast: Mapping[str, Any]) -> None:
+    """What auto chose, by codec, and the error to expect: squared, over the energy of the delta."""
+    if not forecast:
+        return
+    out = console()
+    rows = [
+        [c["codec"], c["matrices"], c["bytes"], f"{100 * c['energy']:.1f}", f"{c['relative_error']:.4f}"]
+        for c in forecast["codecs"]
+    ]
+    out.print(table(["chosen", "matrices", "bytes", "% of the delta's energy", "error to expect"], rows))
+    out.print(f"relative squared error to expect in all: {forecast['relative_error']:.4f}")
+
+
 def _done(result: Mapping[str, Any]) -> None:
     out = console()
+    _forecast(result["forecast"])
     out.print(f"wrote {result['output']}: {result['bytes']:,} bytes, 1/{result['file_ratio']:.2f} of the fine-tune")
     out.print(
         f"{result['matrices']} matrices by {result['codec']}: {result['payload']:,} bytes, ratio "
         f"{result['payload_ratio']:.2f}, {result['bits_per_parameter']:.3f} bits per parameter, everything counted"
     )
+    if result["relative_error"] is not None:
+        out.print(f"relative squared error of their weights: {result['relative_error']:.4f}")
+
+
+def _each(show: Show) -> Show:
+    def several(found: Mapping[str, Any]) -> None:
+        for one in found["archives"]:
+            show(one)
+
+    return several
+
+
+def _plans(found: Mapping[str, Any]) -> None:
+    for plan in found["archives"]:
+        _forecast(plan["forecast"])
+        console().print(f"ratio {plan['ratio']:g}: {plan['matrices']} matrices in {plan['payload']:,} bytes")
+    console().print(f"would write {len(found['archives'])} archives into {found['output']}")
+
+
+def _drawn(found: Mapping[str, Any]) -> None:
+    out = console()
+    for section in found["sections"]:
+        out.print(table(section["columns"], section["rows"], title=section["title"]))
+    out.print(f"wrote {found['output']}: {len(found['points'])} archives, curve.html, curve.md, curve.json")

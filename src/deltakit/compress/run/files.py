@@ -30,7 +30,7 @@ def plan_files(request: Request, progress: Progress = silent) -> dict[str, Any]:
     covered = sum(row.spec.nbytes for row in plan.covered)
     actions = [row.action for row in plan.rows]
     return {
-        **plan.as_dict(), "forecasts": described(plan.forecasts), "output": str(request.out), "free": written["free"],
+        **plan.as_dict(), "forecast": described(plan.forecasts), "output": str(request.out), "free": written["free"],
         "matrices": len(plan.covered), "exact": actions.count("exact"), "unchanged": actions.count("unchanged"),
         "payload": payload, "covered": covered, "payload_ratio": covered / payload,
         **sight.note,
