@@ -103,7 +103,8 @@ def test_however_terms_are_held_the_numbers_are_the_same(made: World, hold: str)
         error(together(found, ROWS, asked).nan_to_num(neginf=0), together(want, ROWS, asked).nan_to_num(neginf=0))
         < TOLERANCE
     )
-    assert found.bank.nbytes < want.bank.nbytes
+    if hold == "packed":
+        assert found.bank.nbytes < want.bank.nbytes
 
 
 @pytest.mark.parametrize("made", ["llama"], indirect=True)

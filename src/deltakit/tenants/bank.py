@@ -26,8 +26,9 @@ class Bank:
     """Terms by their content: equal bytes are held once, whichever files and expressions they come from.
 
     `hold`: "fast" (low rank as float factors where those are smaller than the matrix; signs packed, where they are
-    looked up; all else element by element in the model's dtype), "packed" (as in the file: least memory, unpacked for every product), or "factors" (low
-    rank as factors whatever their size, all else packed: every scale stays one, for training).
+    looked up; all else element by element in the model's dtype), "packed" (as in the file: least memory, unpacked for
+    every product), or "factors" (low rank as factors whatever their size, all else packed: every scale stays one, for
+    training).
     """
 
     def __init__(self, hold: str, dtype: torch.dtype, device: str) -> None:

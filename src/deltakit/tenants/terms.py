@@ -139,11 +139,10 @@ class Signs(Held):
     def times(self, x: torch.Tensor, flipped: bool = False) -> torch.Tensor:
         rows, columns = self.shape if len(self.shape) == 2 else (0, 1)
         tokens = x.shape[:-1].numel()
-        bare = (
-            self.term.mask is None and columns % 8 == 0 and not (torch.is_grad_enabled() and self._scales.requires_grad)
-        )
-        small = tokens > _FEW or rows * columns < _LARGE
-        if flipped or small or not bare or x.dtype != torch.float32 or x.device.type != "cpu":
+        trained = torch.is_grad_enabled() and (x.requires_grad or self._scales.requires_grad)
+        whole = self.term.mask is None and columns % 8 == 0
+        pays = tokens <= _FEW and rows * columns >= _LARGE
+        if flipped or trained or not whole or not pays or x.dtype != torch.float32 or x.device.type != "cpu":
             return super().times(x, flipped)
         from deltakit.tenants.kernels.signs import signed_sums
 
