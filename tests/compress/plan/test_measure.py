@@ -10,6 +10,7 @@ from deltakit.compress.plan.auto import Auto
 from deltakit.compress.plan.choice import parse_choice
 from deltakit.compress.plan.measure import measure
 from deltakit.compress.plan.plan import plan_rows
+from deltakit.compress.plan.planning import plan_compression
 from deltakit.delta.expression import Delta, Entry, Part
 from deltakit.delta.terms.lowrank import LowRank
 from deltakit.errors import InputError
@@ -78,6 +79,18 @@ def test_what_is_stored_already_may_be_kept():
     delta = Delta({"w": Entry(spec, 40, (Part(1.0, term),))})
     offer = next(o for o in ladders(delta)["w"].offers if o.codec.name == "kept")
     assert (offer.nbytes, offer.error) == (term.nbytes, 0.0)
+
+
+def test_a_few_changes_may_be_kept_bit_for_bit():
+    delta = delta_of([PARTS[0] * (np.random.default_rng(0).random((40, 30)) < 0.01), PARTS[0]], "BF16")
+    found = ladders(delta)
+    offer = next(o for o in found["w00.weight"].offers if o.codec.name == "kept")
+    assert offer.nbytes < 40 * 30 / 8
+    assert offer.error == 0
+    assert not [o for o in found["w01.weight"].offers if o.codec.name == "kept"]
+    plan = plan_compression(delta, parse_choice("auto"), ratio=10)
+    assert [row.action for row in plan.rows] == ["kept", "codec"]
+    assert plan.forecasts["w00.weight"].nbytes == offer.nbytes
 
 
 def test_numbers_that_are_not_finite_are_named():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from fnmatch import fnmatchcase
 
 import numpy as np
@@ -15,12 +16,15 @@ from deltakit.compress.plan.hull import Ladder
 from deltakit.compress.plan.kept import Kept
 from deltakit.compress.plan.plan import Row
 from deltakit.delta.expression import Delta, Entry, total
+from deltakit.delta.file.container import pack_tensor
 from deltakit.delta.measure.threads import one_thread
+from deltakit.delta.terms.base import Float32
 from deltakit.delta.terms.lowrank import matrix_shape
 from deltakit.errors import InputError, RecipeError
 
 __all__ = ["measure"]
 
+_SPARSE = 0.25  # the share of changed elements under which exact changes may be small
 _EMBEDDINGS = ("*embed*", "*wte.*", "*wpe.*")
 
 
@@ -67,16 +71,22 @@ def _ladder(row: Row, entry: Entry, auto: Auto, hessian: Hessian | None) -> Ladd
     study = Study(row.spec, values, hessian)
     if not values.any():
         return Ladder(row.spec, (), 0.0)
-    found = [offer for codec in auto.candidates for offer in offers(codec, study)] + _kept(entry)
+    found = [offer for codec in auto.candidates for offer in offers(codec, study)] + _kept(row.name, entry, values)
     if not found:
         raise RecipeError(f"tensor {row.name!r}: no codec offers anything for it", remedy="leave `codecs` of auto out")
     return Ladder(row.spec, tuple(found), study.energy, auto.weight(study))
 
 
-def _kept(entry: Entry) -> list[Offer]:
-    """A delta that is stored already (an archive's, a LoRA's) may stay as it is."""
+def _kept(name: str, entry: Entry, values: Float32) -> list[Offer]:
+    """A delta that is stored already (an archive's, a LoRA's) may stay as it is, and one that is zero at most places
+    (a few steps of reinforcement learning) is packed, to see what it takes bit for bit."""
     sizes = [part.term.nbytes for part in entry.parts]
-    return [Offer(Kept(), None, sum(sizes), 0.0)] if all(sizes) else []
+    if all(sizes):
+        return [Offer(Kept(), None, sum(sizes), 0.0)]
+    if np.count_nonzero(values) > _SPARSE * values.size:
+        return []
+    _, blob = pack_tensor(name, replace(entry, spec=entry.shared_spec, added=None))
+    return [Offer(Kept(), None, len(blob), 0.0)]
 
 
 def _levelled(ladders: Mapping[str, Ladder], seen: Mapping[str, float]) -> dict[str, Ladder]:
