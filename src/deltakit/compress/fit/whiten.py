@@ -43,7 +43,7 @@ class Inputs:
         """Every input is damped in proportion to its own energy: by a share of the mean, as GPTQ does it, a few
         outliers of 1e8 times the energy would drown all others. `damp` 0 is the number of inputs over that of samples,
         0.03 to 3: on inputs that were not seen it is at or near the best at any number of samples, where 0.01 leaves up
-        to 2.7 times the error (bench/results/compress_synthetic.md)."""
+        to 1.5 times the error (bench/results/compress_synthetic.md)."""
         import torch
 
         energy = np.diag(hessian.gram).astype(np.float64)
