@@ -49,7 +49,7 @@ class RowsCodec:
         return bitmap_bytes(spec.rows) + self._codec.nbytes(spec, self._rest(spec, budget))
 
     def encode(self, rows: Float32, ctx: Context) -> tuple[Rows, ...]:
-        spec, leading = ctx.spec, rows.reshape(ctx.spec.rows, -1)
+        spec, leading = ctx.spec, rows.reshape(ctx.spec.rows, ctx.spec.row_size)
         ids = np.flatnonzero(leading.any(axis=1))
         small = spec.with_rows(len(ids))
         budget = self._rest(spec, ctx.budget)

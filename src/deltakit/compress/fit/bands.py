@@ -7,7 +7,8 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from deltakit.delta.coding.factor import is_code
+from deltakit.delta.coding.factor import is_factor_code
+from deltakit.delta.coding.trellis import TRELLIS
 from deltakit.delta.terms.lowrank import Band, payload_bytes
 from deltakit.errors import RecipeError
 from deltakit.registry import did_you_mean
@@ -87,7 +88,8 @@ def _topped(
 
 def expected(spectrum: NDArray[np.float64], bands: Sequence[Band]) -> float:
     """The squared error that bands of bits leave of a spectrum (squared singular values, descending)."""
-    bits = np.array([code if isinstance(code, int) else 8 for code in spread(bands)], np.int64)[: len(spectrum)]
+    known = [code if isinstance(code, int) else TRELLIS.get(code, 8) for code in spread(bands)]
+    bits = np.array(known, np.int64)[: len(spectrum)]
     return float(spectrum[: len(bits)] @ LOSS[bits] + spectrum[len(bits) :].sum())
 
 
@@ -124,15 +126,15 @@ def spread(bands: Sequence[Band]) -> list[int | str]:
 
 def least_bytes(shape: Shape) -> int:
     """One column of 2 bits: the smallest term that says anything."""
-    return payload_bytes(shape, [(2, 1)])
+    return payload_bytes(shape, [(2, min(1, *shape))])
 
 
 def _band(part: str, text: str) -> Band:
     code, colon, rank = part.partition(":")
     bits: int | str = {"16": "F16", "32": "F32"}.get(code, int(code) if code.isdigit() else code.upper())
-    if not colon or not rank.isdigit() or not is_code(bits):
-        known = [str(b) for b in range(1, 9)] + ["16", "32", *FLOAT_DTYPES]
-        hint = "" if is_code(bits) else f"; {did_you_mean(code, known)}"
+    if not colon or not rank.isdigit() or not is_factor_code(bits):
+        known = [str(b) for b in range(1, 9)] + ["16", "32", *FLOAT_DTYPES, *TRELLIS]
+        hint = "" if is_factor_code(bits) else f"; {did_you_mean(code, known)}"
         raise RecipeError(
             f"bands {text!r}: cannot read {part!r}", remedy=f'write bits:rank, e.g. "8:2,3:32,2:968"{hint}'
         )
