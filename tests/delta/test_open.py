@@ -13,7 +13,7 @@ from deltakit.delta.expression import Lineage, add, scale
 from deltakit.delta.file.extract import extract
 from deltakit.delta.file.write import write_sum
 from deltakit.delta.open import Model, Operand, open_as_delta, open_model, parse_expression
-from deltakit.errors import MismatchError, RecipeError
+from deltakit.errors import CheckpointError, MismatchError, RecipeError
 from support.models import tiny_tuned
 from support.tensors import whole
 
@@ -134,3 +134,19 @@ def test_the_local_paths_of_a_model_string(family, tmp_path):
     assert opener.local_paths(f"{base} + 0.5*{math} - {delta} + org/hub") == (base, math, delta)
     assert opener.local_paths(f"{base} + {total}") == (base, total, chat)
     assert opener.local_paths("org/hub") == ()
+
+
+def test_an_expression_that_leads_back_to_itself_or_too_deep_is_refused(family, tmp_path):
+    base, _, _, delta = family
+    opened = open_checkpoint(base)
+    for of in ("round.delta", "other.delta"):
+        write_sum(tmp_path / "round.delta", [{"coef": 1.0, "of": of}], Lineage(), overwrite=True)
+        write_sum(tmp_path / "other.delta", [{"coef": 1.0, "of": "round.delta"}], Lineage(), overwrite=True)
+        with pytest.raises(CheckpointError, match="leads back to itself"):
+            open_as_delta(str(tmp_path / "round.delta"), opened)
+    for depth in range(9):
+        of = str(delta) if depth == 0 else f"{depth - 1}.delta"
+        write_sum(tmp_path / f"{depth}.delta", [{"coef": 1.0, "of": of}], Lineage())
+    assert open_as_delta(str(tmp_path / "7.delta"), opened).specs
+    with pytest.raises(CheckpointError, match="deeper than 8"):
+        open_as_delta(str(tmp_path / "8.delta"), opened)

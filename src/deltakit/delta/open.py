@@ -18,7 +18,7 @@ from deltakit.delta.applied import Applied
 from deltakit.delta.difference import difference
 from deltakit.delta.expression import Delta, add, check_base, scale
 from deltakit.delta.file.container import is_delta, open_archive, open_delta
-from deltakit.errors import InputError, MismatchError, RecipeError
+from deltakit.errors import CheckpointError, InputError, MismatchError, RecipeError
 from deltakit.tensors import TensorMap
 
 __all__ = [
@@ -38,6 +38,7 @@ RECIPE_MODELS = "deltakit.merge.open:recipe_models"
 
 _OPERATOR = re.compile(r"\s+([+-])(?:\s+|$)")
 _SCALED = re.compile(r"^(?P<coef>[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)\s*\*\s*(?P<name>\S.*)$")
+_NESTED = 8  # stored expressions within each other
 _SPACES = 'write "BASE + 0.6*DELTA", with spaces around + and -'
 
 
@@ -112,12 +113,12 @@ def applied(base: Checkpoint, delta: Delta, source: str) -> Model:
     return Model(tensors, tensors.sidecar, source, base, tensors.delta)
 
 
-def open_as_delta(text: str, base: Checkpoint, *, dequantise: bool = False) -> Delta:
+def open_as_delta(text: str, base: Checkpoint, *, dequantise: bool = False, _inside: tuple[Path, ...] = ()) -> Delta:
     """An operand of an expression over `base`: a checkpoint means its difference from the base; deltas and adapters are
     themselves. Bound to the base."""
     path = Path(text)
     if is_delta(path):
-        return _stored(path, base, dequantise)
+        return _stored(path, base, dequantise, _inside)
     if path.is_dir() and is_adapter(path):
         return adapter_delta(open_adapter(path), base)
     if _is_recipe(path):
@@ -138,22 +139,27 @@ def _alone(text: str, path: Path, dequantise: bool) -> Model:
     return Model(checkpoint, checkpoint.sidecar, text)
 
 
-def _stored(path: Path, base: Checkpoint, dequantise: bool) -> Delta:
-    """A delta file over its base; a stored expression opens the sources it names, relative to its own folder."""
+def _stored(path: Path, base: Checkpoint, dequantise: bool, inside: tuple[Path, ...]) -> Delta:
+    """A delta file over its base; a stored expression opens the sources it names, relative to its own folder. `inside`
+    are the expressions that it stands in."""
     archive = open_archive(path)
     if "sum" not in archive.index:
         delta = open_delta(path)
         check_base(delta, fingerprint(base), base.source)
         return delta.bind(base)
-    parts = [_source(path, item, base, dequantise) for item in archive.index["sum"]]
+    if path.resolve() in inside or len(inside) >= _NESTED:
+        where = "leads back to itself" if path.resolve() in inside else f"is nested deeper than {_NESTED}"
+        raise CheckpointError(f"the stored expression {path} {where}", remedy="write the expression again")
+    parts = [_source(path, item, base, dequantise, (*inside, path.resolve())) for item in archive.index["sum"]]
     return add(parts)
 
 
-def _source(path: Path, item: dict[str, object], base: Checkpoint, dequantise: bool) -> Delta:
+def _source(path: Path, item: dict[str, object], base: Checkpoint, dequantise: bool, inside: tuple[Path, ...]) -> Delta:
     name = str(item["of"])
     local = path.parent / name
     try:
-        delta = open_as_delta(str(local) if local.exists() else name, base, dequantise=dequantise)
+        found = str(local) if local.exists() else name
+        delta = open_as_delta(found, base, dequantise=dequantise, _inside=inside)
     except InputError as wrong:
         raise type(wrong)(f"{path}: its source {name!r}: {wrong.message}", remedy=wrong.remedy) from wrong
     if item.get("tuned") not in (None, delta.lineage.tuned):
