@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from deltakit.calibrate.stages import Stage
     from deltakit.calibrate.walk import Read, States, Walker
 
-__all__ = ["Walk", "files_of"]
+__all__ = ["Walk", "files_of", "restored"]
 
 _FLOAT = 4  # bytes: weights, moments and states are float32 on a walk
 
@@ -70,18 +70,25 @@ class Walk:
         for stage in walker.stages:
             with room_on(self.device, f"calibrating {stage.name}", _need(walker, stage, specs), SMALLER):
                 walker.load(stage, self._reading(tuned, encoder, segments, stage))
-                _encode(walker, stage, states, encoder, segments)
+                self.code(walker, stage, states, encoder, segments)
                 if stage is not walker.stages[-1]:
-                    coded = _restored(tuned, segments)
+                    coded = restored(tuned, segments)
                     walker.replace(stage, {n: coded(n) for n in stage.names if encoder.covers(n)})
                     states = walker.advance(stage, states)
         segments.pull(specs, encoder.entry)
+
+    def code(self, walker: Walker, stage: Stage, states: States | None, encoder: Encoder, segments: Segments) -> None:
+        """Code a stage's tensors. The moments are taken only where something is left to code by them."""
+        found: Mapping[str, Hessian] = {}
+        if segments.left(n for n in stage.names if encoder.covers(n)):
+            found = LayerHessians(walker.moments(stage, states), encoder.delta.specs)
+        segments.pull(stage.names, lambda n: encoder.entry(n, found.get(n)))
 
     def _reading(self, tuned: Applied, encoder: Encoder, segments: Segments, stage: Stage) -> Read:
         """A stage's own weights as they were trained; those it borrows of others (a tied embedding) as coded."""
         from deltakit.calibrate.walk import reader
 
-        trained, coded = reader(tuned), _restored(tuned, segments)
+        trained, coded = reader(tuned), restored(tuned, segments)
         return lambda n: trained(n) if n in stage.places or not encoder.covers(n) else coded(n)
 
 
@@ -90,15 +97,7 @@ def files_of(operands: Operands) -> Sidecar:
     return operands.base.sidecar.with_files(operands.delta.sidecar.files)
 
 
-def _encode(walker: Walker, stage: Stage, states: States | None, encoder: Encoder, segments: Segments) -> None:
-    """Code a stage's tensors. The moments are taken only where something is left to code by them."""
-    found: Mapping[str, Hessian] = {}
-    if segments.left(n for n in stage.names if encoder.covers(n)):
-        found = LayerHessians(walker.moments(stage, states), encoder.delta.specs)
-    segments.pull(stage.names, lambda n: encoder.entry(n, found.get(n)))
-
-
-def _restored(tuned: Applied, segments: Segments) -> Read:
+def restored(tuned: Applied, segments: Segments) -> Read:
     """Tensors as whoever applies the archive will have them; nothing of them is kept."""
     from deltakit.calibrate.walk import reader
 
