@@ -23,7 +23,7 @@ HOLDS = ("fast", "factors", "packed")
 
 
 class Bank:
-    """Terms by their content: equal bytes are held once, whichever files and expressions they come from.
+    """Terms by tensor and content: equal bytes are held once, whichever files and expressions they come from.
 
     `hold`: "fast" (low rank as float factors where those are smaller than the matrix; signs packed, where they are
     looked up; all else element by element in the model's dtype), "packed" (as in the file: least memory, unpacked for
@@ -38,14 +38,14 @@ class Bank:
         self._held: dict[Hashable, Held] = {}
 
     def take(self, term: Term, name: str) -> Held | None:
-        """The term in memory; None where it changes nothing. `name` is its tensor's: a difference of bits depends on
-        the base's. InputError where its numbers are not finite."""
+        """A term of the tensor `name` in memory; None where it changes nothing. InputError where its numbers are not
+        finite."""
         bits = getattr(term, "bits", None)
         if bits is not None:
             exact = (name, term.spec, _digest(bits(0, term.spec.rows)))
             return self._held.get(exact) or self.put(exact, term.rows(0, term.spec.rows), term.spec.shape, name)
         fields, payload = term.save()
-        key = (term.kind, term.spec, json.dumps(fields, sort_keys=True), _digest(payload))
+        key = (name, term.kind, term.spec, json.dumps(fields, sort_keys=True), _digest(payload))
         if key not in self._held:
             own = type(term).load(fields, memoryview(payload), term.spec)
             self._held[key] = resident(own, self.hold, self._dtype, self._device)

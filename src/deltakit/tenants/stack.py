@@ -12,9 +12,9 @@ from deltakit.tenants.terms import Factors
 __all__ = ["Stack", "stackable"]
 
 
-def stackable(piece: Piece) -> bool:
-    """Float factors over the whole map."""
-    return type(piece.term) is Factors and piece.whole
+def stackable(piece: Piece, owner: object) -> bool:
+    """Float factors over the whole map, which lie in no other map's stack."""
+    return type(piece.term) is Factors and piece.whole and piece.term.owner in (None, owner)
 
 
 class Stack:
@@ -23,7 +23,7 @@ class Stack:
     The terms' own factors become views of these, so that they are still held once.
     """
 
-    def __init__(self, pieces: Sequence[Piece]) -> None:
+    def __init__(self, pieces: Sequence[Piece], owner: object) -> None:
         terms = [piece.term for piece in pieces if isinstance(piece.term, Factors)]
         flips = [piece.flipped for piece in pieces]
         self.shrink = torch.cat([t.ut if f else t.vt for t, f in zip(terms, flips, strict=True)])
@@ -37,6 +37,7 @@ class Stack:
             self.at[id(term)] = span
             shrink, expand = self.shrink[span], self.expand[span]
             term.ut, term.vt = (shrink, expand) if flipped else (expand, shrink)
+            term.owner = owner
             trained, term.s = term.s.requires_grad, self.s[span]
             term.s.requires_grad_(trained)
 

@@ -40,10 +40,10 @@ class Table:
     def changed(self) -> None:
         """To be called after `shares` changed: plans are made anew, the stack too."""
         self.version += 1
-        pieces = {p.key(): p for share in self.shares.values() for p in share.weight if stackable(p)}
+        pieces = {p.key(): p for share in self.shares.values() for p in share.weight if stackable(p, self)}
         terms = {id(p.term) for p in pieces.values()}
         fits = len(pieces) == len(terms)  # a term that is used both ways round cannot lie in one stack twice
-        self._stack = Stack(list(pieces.values())) if pieces and fits else None
+        self._stack = Stack(list(pieces.values()), self) if pieces and fits else None
 
     def add(self, y: torch.Tensor, x: torch.Tensor, bias: torch.Tensor | None) -> None:
         """y (batch's rows, ..., outputs) += every tenant's change for its rows of x, in place; `bias` is the base's."""
@@ -97,12 +97,12 @@ class Table:
                 coefs.append(piece.coef)
         jobs = [(p, rows.index(at), torch.tensor(c, device=rows.device)) for p, at, c in used.values()]
         stack = self._stack
-        in_stack = [bool(stack and stackable(p)) for p, _, _ in jobs]
+        in_stack = [bool(stack and stackable(p, self)) for p, _, _ in jobs]
         stacked = None
         if stack is not None and any(in_stack):
             ranks = sum(p.term.rank for (p, _, _), yes in zip(jobs, in_stack, strict=True) if yes)
             if 2 * ranks >= len(stack.s):  # else most of the stack would be computed for nothing
-                own = [[p for p in share.weight if stackable(p)] if share else [] for share in having]
+                own = [[p for p in share.weight if stackable(p, self)] if share else [] for share in having]
                 stacked = stack.coefficients(own)
         biases = [(self.shares[n], at) for n, at in rows.groups(self.shares) if n and "bias" in self.shares[n].own]
         low = [job for job, yes in zip(jobs, in_stack, strict=True) if yes]

@@ -63,7 +63,10 @@ class Held(ABC):
 
 
 class Factors(Held):
-    """U diag(s) Vᵀ as floats: `ut` (rank, rows), `vt` (rank, columns), `s` (rank,). A stack may own the memory."""
+    """U diag(s) Vᵀ as floats: `ut` (rank, rows), `vt` (rank, columns), `s` (rank,). A stack, whose owner is named, may
+    own the memory."""
+
+    owner: object = None
 
     def __init__(self, term: LowRank, dtype: torch.dtype, device: str) -> None:
         u, s, v = term.factors()
