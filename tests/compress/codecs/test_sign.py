@@ -7,6 +7,8 @@ import pytest
 
 from deltakit.compress.codec import Context
 from deltakit.compress.codecs.sign import SignCodec
+from deltakit.compress.hessian import Hessian
+from deltakit.compress.offer import Study, offers
 from deltakit.delta.site import Site
 from deltakit.errors import RecipeError
 from deltakit.tensors import TensorSpec
@@ -78,3 +80,24 @@ def test_nothing_is_nothing(scale, zeros):
 def test_bad_parameters(bad):
     with pytest.raises(RecipeError, match="sign"):
         SignCodec(**bad)
+
+
+@pytest.mark.parametrize("scale", ["scalar", "row", "column"])
+def test_known_inputs_are_used(scale):
+    rows = with_zeros(0.0)
+    x = np.random.default_rng(3).standard_normal((300, 64)) * np.geomspace(0.05, 2, 64)
+    study = Study(TensorSpec(rows.shape, "BF16"), rows, Hessian(x.T @ x, 1, 300))
+    known = SignCodec(scale=scale).encode(rows, Context(Site("w"), study.spec, None, study.hessian))[0]
+    assert study.error(rows - known.rows(0, 100)) <= study.error(rows - encode(rows, scale=scale).rows(0, 100))
+
+
+@pytest.mark.parametrize("zeros", [0.0, 0.5])
+@pytest.mark.parametrize("known", [False, True])
+def test_offers_say_what_will_be_lost(zeros, known):
+    rows = with_zeros(zeros)
+    x = np.random.default_rng(3).standard_normal((300, 64)) * np.geomspace(0.5, 2, 64)
+    study = Study(TensorSpec(rows.shape, "BF16"), rows, Hessian(x.T @ x, 1, 300) if known else None)
+    for offer in offers(SignCodec(), study):
+        term = offer.codec.encode(rows, Context(Site("w"), study.spec, None, study.hessian))[0]
+        assert offer.nbytes == term.nbytes
+        assert offer.error == pytest.approx(study.error(rows - term.rows(0, 100)), rel=0.06 if known else 1e-3)

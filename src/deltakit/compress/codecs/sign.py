@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from deltakit.compress.codec import Context
+from deltakit.compress.fit.sampling import column_weights
+from deltakit.compress.fit.signs import best_scales, mean_scales
+from deltakit.compress.offer import Offer, Study
+from deltakit.delta.site import Site
 from deltakit.delta.terms.base import Float32
 from deltakit.delta.terms.lowrank import matrix_shape
-from deltakit.delta.terms.sign import Sign, scale_shape, sign_bytes
+from deltakit.delta.terms.sign import Sign, sign_bytes
 from deltakit.errors import RecipeError
 from deltakit.tensors import TensorSpec
 
@@ -23,7 +28,8 @@ Bools = NDArray[np.bool_]
 @dataclass(frozen=True)
 class SignCodec:
     """BitDelta (arXiv 2402.10193): sign times the mean magnitude, which is the best scale; one for the matrix
-    ("scalar"), or one per "row" or "column" (arXiv 2512.19720).
+    ("scalar"), or one per "row" or "column" (arXiv 2512.19720). Where the inputs' second moments are known, the best
+    scales are those for the outputs.
 
     Exact zeros are kept by a mask ("keep"), given signs in turn so that they have no bias ("spread"), or "auto": kept
     where that lowers the error by a larger share than it raises the bytes, and where the budget has room.
@@ -54,26 +60,48 @@ class SignCodec:
     def encode(self, rows: Float32, ctx: Context) -> tuple[Sign, ...]:
         return (self.signs(rows, ctx),)
 
+    def offers(self, study: Study) -> Iterator[Offer]:
+        """A scale for all, per row and per column. Without zeros errors are formulas, exact but for the rounding of the
+        scales; with a Hessian for signs that are as good as noise: the share e that they lose leaves e * delta and
+        white noise of energy e (1 - e). Zeros are coded and measured."""
+        rows, energy = study.rows, float((study.rows.astype(np.float64) ** 2).sum())
+        for scale in ("scalar", "row", "column"):
+            codec = replace(self, scale=scale)
+            if energy == 0 or (rows == 0).any():
+                term = codec.signs(rows, Context(Site(""), study.spec, None, study.hessian))
+                left = rows - term.rows(0, study.spec.rows).reshape(rows.shape)
+                yield Offer(codec, None, term.nbytes, study.error(left))
+                continue
+            scales = mean_scales(rows, None, scale).astype(np.float64)
+            lost = 1 - float((scales**2).sum()) * (rows.size / scales.size) / energy
+            error = lost * energy
+            if study.hessian is not None:
+                noise = float(np.broadcast_to(column_weights(study), rows.shape).mean(dtype=np.float64))
+                error = lost**2 * study.energy + lost * (1 - lost) * energy * noise
+            yield Offer(codec, None, codec.least(study.spec), error)
+
     def signs(self, rows: Float32, ctx: Context) -> Sign:
         """The one term."""
         plus, zero = rows > 0, rows == 0
         if not zero.any():
-            return Sign.of(ctx.spec, plus, self._scales(rows, None), self.scale)
-        kept = Sign.of(ctx.spec, plus, self._scales(rows, ~zero), self.scale, ~zero)
-        spread = Sign.of(ctx.spec, plus | _alternate(zero), self._scales(rows, None), self.scale)
+            return self._term(rows, plus, None, ctx)
+        kept = self._term(rows, plus, ~zero, ctx)
+        spread = self._term(rows, plus | _alternate(zero), None, ctx)
         if self.zeros != "auto":
             return kept if self.zeros == "keep" else spread
         room = ctx.budget is None or kept.nbytes <= max(ctx.budget, spread.nbytes)
         pays = kept.nbytes * _error(rows, kept) <= spread.nbytes * _error(rows, spread)
         return kept if room and pays else spread
 
-    def _scales(self, rows: Float32, mask: Bools | None) -> Float32:
-        """Mean magnitudes of the elements that have a sign."""
-        shape = scale_shape((rows.shape[0], rows.shape[1]), self.scale)
-        axis = {"scalar": (0, 1), "row": (1,), "column": (0,)}[self.scale]
-        total = np.abs(rows, dtype=np.float64).sum(axis=axis).reshape(shape)
-        count = rows.size / max(1, shape[0] * shape[1]) if mask is None else mask.sum(axis=axis).reshape(shape)
-        return np.asarray(total / np.maximum(count, 1), np.float32)
+    def _term(self, rows: Float32, plus: Bools, mask: Bools | None, ctx: Context) -> Sign:
+        """Signs with the best scales."""
+        if ctx.hessian is None:
+            scales = mean_scales(rows, mask, self.scale)
+        else:
+            signs = np.where(plus, np.float32(1), np.float32(-1))
+            signs = signs if mask is None else signs * mask
+            scales = best_scales(rows, signs, self.scale, ctx.hessian)
+        return Sign.of(ctx.spec, plus, scales, self.scale, mask)
 
 
 def _alternate(zero: Bools) -> Bools:
