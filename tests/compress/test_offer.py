@@ -49,3 +49,11 @@ def test_large_matrices_are_measured_in_float32():
     assert study.spectrum.shape == (1030,)
     assert study.spectrum.sum() == pytest.approx(study.energy, rel=1e-4)
     assert study.energy == pytest.approx(float((rows.astype(np.float64) ** 2).sum()))
+
+
+@pytest.mark.parametrize("axis", [0, 1])
+def test_the_spread_is_the_energy_for_inputs_that_do_not_depend_on_each_other(axis):
+    scales = np.random.default_rng(5).uniform(0.1, 3, ROWS.shape[axis])
+    alone = Study(TensorSpec((9, 6), "BF16"), ROWS, Hessian(np.diag(scales) * 7, axis, 7))
+    assert alone.spread == pytest.approx(alone.energy)
+    assert Study(TensorSpec((9, 6), "BF16"), ROWS).spread == pytest.approx(float((ROWS.astype(np.float64) ** 2).sum()))

@@ -40,6 +40,15 @@ class Study:
         return self.error(self.rows)
 
     @cached_property
+    def spread(self) -> float:
+        """`energy` as it would be if the inputs did not depend on each other: by the diagonal of the moments alone."""
+        if self.hessian is None:
+            return self.energy
+        weights = np.diagonal(self.hessian.gram) / max(1, self.hessian.rows)
+        facing = self.rows if self.hessian.axis == 1 else self.rows.T
+        return sum(float((np.square(block, dtype=np.float64) @ weights).sum()) for block in _blocks(facing))
+
+    @cached_property
     def spectrum(self) -> NDArray[np.float64]:
         """Squared singular values (of the whitened matrix where there is a Hessian), descending, in units of
         `energy`. For sizes, not for numbers: above 1024 columns good to 1e-6 of the largest."""

@@ -25,8 +25,7 @@ def column_weights(study: Study) -> Float32:
 
 def white(study: Study, square: float) -> float:
     """The error of independent errors whose squares are `square` times those of the matrix."""
-    energy = (study.rows.astype(np.float64) ** 2 * column_weights(study)).sum()
-    return float(energy * square)
+    return study.spread * square
 
 
 def sampled(study: Study, restored: Callable[[Float32], Float32]) -> float:
