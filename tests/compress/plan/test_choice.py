@@ -39,7 +39,7 @@ def test_auto_chooses_and_takes_parameters():
     assert choice.chooses
     assert choice.default == Auto(weigh="relative")
     assert parse_choice("sign; *mlp*=auto").chooses
-    assert CHOOSERS.names() == ["auto"]
+    assert CHOOSERS.names() == ["auto", "exact"]
 
 
 def test_joined_texts_are_one_choice():

@@ -12,6 +12,7 @@ from typing import Any
 
 from deltakit.compress.codec import CODECS, Codec
 from deltakit.compress.plan.auto import Auto
+from deltakit.compress.plan.exactly import Exactly
 from deltakit.compress.plan.texts import split_outside
 from deltakit.errors import RecipeError
 from deltakit.recipe.parameters import make_checked
@@ -19,11 +20,13 @@ from deltakit.registry import Registry, did_you_mean, parse_call
 
 __all__ = ["CHOOSERS", "DEFAULT", "Choice", "Coding", "check_patterns", "join_texts", "parse_choice", "spell"]
 
-CHOOSERS = Registry("chooser", {"auto": "deltakit.compress.plan.auto:Auto"})
+CHOOSERS = Registry(
+    "chooser", {"auto": "deltakit.compress.plan.auto:Auto", "exact": "deltakit.compress.plan.exactly:Exactly"}
+)
 DEFAULT = "svd_mixed"
 _PATTERN = frozenset("*?[.")  # what no codec's name holds
 
-Coding = Codec | Auto
+Coding = Codec | Auto | Exactly
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from deltakit.checkpoint.pump import Progress, pump, silent
 from deltakit.compress.hessian import Hessian
 from deltakit.compress.offer import Offer, Study, offers
 from deltakit.compress.plan.auto import Auto
+from deltakit.compress.plan.bargains import bargains
 from deltakit.compress.plan.hull import Ladder
 from deltakit.compress.plan.kept import Kept
 from deltakit.compress.plan.plan import Row
@@ -72,6 +73,7 @@ def _ladder(row: Row, entry: Entry, auto: Auto, hessian: Hessian | None) -> Ladd
     if not values.any():
         return Ladder(row.spec, (), 0.0)
     found = [offer for codec in auto.candidates for offer in offers(codec, study)] + _kept(row.name, entry, values)
+    found += bargains(entry, study)
     if not found:
         raise RecipeError(f"tensor {row.name!r}: no codec offers anything for it", remedy="leave `codecs` of auto out")
     return Ladder(row.spec, tuple(found), study.energy, auto.weight(study))

@@ -8,6 +8,7 @@ from typing import Any
 
 from deltakit.compress.codec import parse_codec
 from deltakit.compress.plan.choice import Choice, check_patterns, spell
+from deltakit.compress.plan.exactly import Exactly
 from deltakit.compress.plan.forecast import Forecast
 from deltakit.delta.expression import Delta, Entry
 from deltakit.delta.terms.lowrank import matrix_shape
@@ -82,7 +83,8 @@ def plan_rows(delta: Delta, choice: Choice, unchanged: Sequence[str] = ()) -> tu
     """A row per tensor, without budgets. `unchanged` are tensors known to equal the base's."""
     same = set(unchanged)
     rows = tuple(_row(name, delta.entries[name], name in same, choice) for name in delta.specs)
-    coded = [row.name for row in rows if row.action == "codec"]
+    exact = [row.name for row in rows if row.action == "exact" and covers(delta.entries[row.name])]
+    coded = [row.name for row in rows if row.action == "codec"] + exact
     check_patterns(choice, [*coded, *unchanged], list(delta.specs))
     if not coded:
         raise NoEffectError("no matrix of this delta differs from the base", remedy="name the fine-tuned model")
@@ -99,7 +101,7 @@ def _row(name: str, entry: Entry, unchanged: bool, choice: Choice) -> Row:
     action = "codec" if covers(entry) else "exact"
     if entry.added is None and (unchanged or not entry.parts):
         action = "unchanged"
-    elif unchanged:
-        action = "exact"  # only its added rows are left
+    elif unchanged or isinstance(choice.of(name), Exactly):
+        action = "exact"  # where nothing changed, only its added rows are left
     spec = entry.shared_spec if action == "codec" else entry.spec
     return Row(name, spec.shape, spec.dtype, action, codec=spell(choice.of(name)) if action == "codec" else "")

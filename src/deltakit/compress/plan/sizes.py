@@ -39,6 +39,10 @@ def check_reach(rows: Sequence[Row], ratio: float) -> None:
     codecs = {row.codec: parse_codec(row.codec) for row in coded}
     if not all(codec.fixed for codec in codecs.values()):
         return
+    if not coded:
+        raise RecipeError(
+            "exact follows no ratio", remedy="leave --ratio out, or choose a codec for some of the matrices"
+        )
     reached = sum(row.spec.nbytes for row in coded) / sum(codecs[r.codec].nbytes(r.spec, None) for r in coded)
     if abs(reached / ratio - 1) > _NEAR:
         raise RecipeError(
