@@ -10,12 +10,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import zstandard
 
 from deltakit.checkpoint.checksum import checksum
 from deltakit.delta.applied import Applied
 from deltakit.delta.expression import Delta
 from deltakit.delta.file.container import open_delta, pack_header
+from deltakit.delta.file.inspection import inspect_path
 from deltakit.errors import CheckpointError, DeltakitError
+from deltakit.tensors import Mapped
 from support import goldens
 from support.memory import peak_below
 
@@ -139,8 +142,6 @@ def test_an_unknown_kind_is_refused_by_name(tmp_path):
 
 def test_planes_that_inflate_to_more_than_their_tensor(tmp_path):
     """A zstd frame of 64 MB where 480 bytes belong."""
-    import zstandard
-
     bomb = zstandard.ZstdCompressor().compress(bytes(1 << 26))
     blob = np.array([24, len(bomb), 0], "<u4").tobytes() + bomb
     item = {"s": [24, 20], "d": "BF16", "p": [[1.0, "exact", {}, len(blob)]]}
@@ -155,3 +156,46 @@ def test_a_base_of_another_shape(tmp_path):
     with pytest.raises(DeltakitError, match=r"\[24, 21\], delta \[24, 20\]"):
         Applied(other, open_delta(path))
     assert isinstance(open_delta(path), Delta)
+
+
+def leaves(value, path=()):
+    """Every place in JSON, containers included."""
+    yield path
+    for key in value if isinstance(value, dict) else range(len(value)) if isinstance(value, list) else ():
+        yield from leaves(value[key], (*path, key))
+
+
+JUNK = (None, True, -1, 2**63, 1e300, "", "../x", [], {}, [[]], {"a": [1]})
+
+
+def test_junk_at_every_place_of_an_index(tmp_path):
+    """Each value in its turn becomes something else: an error of ours, or a file that is sound."""
+    items, blobs = {}, b""
+    for label in ("exact BF16", "raw", "rows", "sparse by a key", "svd_mixed, 240 bytes"):
+        item, blob = stored(label)
+        items[label], blobs = {**item, "c": checksum(blob)}, blobs + blob
+    packed = zstandard.ZstdCompressor().compress(b"MIT" * 9)
+    lineage = {"base": "sha256:0", "tuned": "sha256:1", "name": "n", "note": {"codec": "sign"}}
+    index = {"kind": "delta", "lineage": lineage, "missing": ["gone"], "tensors": items}
+    index["files"] = {"LICENSE": [len(packed), 27, checksum(packed)]}
+    base = goldens.worlds()[0]
+    over = Mapped({n: base.specs[goldens.NAME] for n in items}, lambda n, lo, hi: base.buffer(goldens.NAME, lo, hi))
+
+    def read(changed):
+        (tmp_path / "forged").write_bytes(pack_header(changed) + blobs + packed)
+        inspect_path(str(tmp_path / "forged"))
+        delta = open_delta(tmp_path / "forged")
+        dict(delta.sidecar.files)
+        applied = Applied(over, delta)
+        return {n: len(applied.buffer(n)) for n in applied.specs}
+
+    assert set(read(index).values()) == {960}
+    for place in list(leaves(index))[1:]:
+        for junk in JUNK:
+            changed = json.loads(json.dumps(index))
+            inner = changed
+            for key in place[:-1]:
+                inner = inner[key]
+            inner[place[-1]] = junk
+            with np.errstate(all="ignore"), suppress(DeltakitError):
+                read(changed)

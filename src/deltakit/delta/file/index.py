@@ -84,12 +84,12 @@ def lay_out(index: Mapping[str, Any], start: int) -> Layout:
     for name in sorted(tensors):
         try:
             specs[name], sizes[name] = _item(name, tensors[name])
-        except (KeyError, TypeError, ValueError) as wrong:
+        except (KeyError, TypeError, ValueError, IndexError) as wrong:
             problems.append(f"tensor {name[:80]!r}: {_say(wrong)}")
     for name in sorted(files):
         try:
             packed[name] = _file(name, files[name])
-        except (KeyError, TypeError, ValueError) as wrong:
+        except (KeyError, TypeError, ValueError, IndexError) as wrong:
             problems.append(f"file {name[:80]!r}: {_say(wrong)}")
     if problems:
         raise CheckpointError("the index is malformed", details=problems[:20], remedy=AGAIN)
@@ -156,7 +156,7 @@ def _item(name: str, item: Any) -> tuple[TensorSpec, int]:
         raise ValueError(f"{item['c']!r} is not a checksum")
     if not isinstance(item.get("p", []), list):
         raise ValueError("its terms are not a list")
-    size = sum(_term(part[1:], part[0]) for part in item.get("p", []))
+    size = sum(_term(stored, coef) for coef, *stored in item.get("p", []))
     added = _term(item["a"], 1.0) if "a" in item else 0
     if item.get("h", spec.rows) < spec.rows and "a" not in item:
         raise ValueError("added rows without their values")
