@@ -9,7 +9,8 @@ import pytest
 import torch
 
 from deltakit.compress.fit.carry import carried, shares
-from deltakit.compress.fit.grids import nearest, quantise
+from deltakit.compress.fit.grids import AROUND, INSIDE, STEP, nearest, quantise
+from deltakit.compress.fit.kernels.carry import search_weighted
 from deltakit.compress.fit.whiten import Inputs
 from deltakit.compress.hessian import Hessian
 from deltakit.delta.coding.factor import midrise
@@ -49,6 +50,11 @@ def ordered(gram, damp=1e-9):
     return Inputs.of(Hessian(gram), damp)
 
 
+def found(x, bits, inputs):
+    """The scales that are used for the inputs as they are ordered."""
+    return [search_weighted(row, inputs.weights, bits, STEP[bits], AROUND, INSIDE) for row in x]
+
+
 def falling(width, seed=0):
     """Moments with a falling diagonal."""
     gram = moments(width, seed=seed)
@@ -70,7 +76,7 @@ def test_gptq_is_the_papers_recursion():
     gram, x = falling(10), np.random.default_rng(1).standard_normal((3, 10))
     inputs = ordered(gram)
     got = carried(x, identity(3), [2] * 3, inputs).T
-    scale = [quantise(row, 2)[1] for row in x]
+    scale = found(x, 2, inputs)
     assert np.array_equal(got, naive(x, scale, 2, inputs.gram.numpy(), np.eye(3)))
 
 
@@ -79,7 +85,7 @@ def test_errors_go_along_both_sides_as_the_whole_recursion_says():
     gram, rank, x = falling(7), np.cov(rng.standard_normal((4, 9))), rng.standard_normal((4, 7))
     inputs = ordered(gram)
     got = carried(x, shares(torch.from_numpy(rank)), [3] * 4, inputs).T
-    scale = [quantise(row, 3)[1] for row in x]
+    scale = found(x, 3, inputs)
     assert np.array_equal(got, naive(x, scale, 3, inputs.gram.numpy(), rank))
 
 
@@ -107,7 +113,7 @@ def test_against_every_code_there_is(bits):
     for seed in range(12):
         gram, x = falling(6, seed), np.random.default_rng(seed).standard_normal((1, 6))
         inputs = ordered(gram)
-        scale = quantise(x[0], bits)[1]
+        scale = found(x, bits, inputs)[0]
         every = np.array(list(itertools.product(midrise(bits), repeat=6))) * scale
         best = min(quadratic(x - e, inputs.gram.numpy()) for e in every)
         got = scale * carried(x, identity(1), [bits], inputs).T
@@ -122,9 +128,12 @@ def test_against_every_code_there_is(bits):
 
 def test_with_inputs_apart_from_each_other_rounding_is_the_optimum():
     gram, x = np.diag(np.geomspace(9, 0.1, 8)), np.random.default_rng(4).standard_normal((5, 8))
-    got = carried(x, identity(5), [2] * 5, ordered(gram))
-    assert np.array_equal(got, carried(x, identity(5), [2] * 5))
-    assert np.array_equal(got.T, [midrise(2)[quantise(row, 2)[0]] for row in x])
+    inputs = ordered(gram)
+    got = carried(x, identity(5), [2] * 5, inputs).T
+    scale = np.array(found(x, 2, inputs))[:, None]
+    assert np.array_equal(got, nearest(x, scale, 2))
+    even = carried(x, identity(5), [2] * 5, ordered(np.eye(8))).T
+    assert np.array_equal(even, [midrise(2)[quantise(row, 2)[0]] for row in x])
 
 
 def test_gptq_beats_rounding_and_the_order_of_the_inputs_is_their_weight():

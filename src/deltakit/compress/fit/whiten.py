@@ -31,12 +31,14 @@ _FLOOR = 1e-3  # of the damping of a middling input: what an input that never fi
 @dataclass(frozen=True, eq=False)
 class Inputs:
     """Damped second moments `gram` (inputs, inputs), float64. `order` sorts the inputs by weight, largest first, as
-    GPTQ codes them (act-order); `root` is M upper, gram in that order = M Mᵀ; `shares` as in `carry.shares`."""
+    GPTQ codes them (act-order); `root` is M upper, gram in that order = M Mᵀ; `shares` as in `carry.shares`.
+    `weights` (inputs,), in that order: what an error weighs when the inputs behind it make good what they can."""
 
     gram: torch.Tensor
     order: NDArray[np.int64]
     root: torch.Tensor
     shares: Float64
+    weights: Float64
 
     @classmethod
     def of(cls, hessian: Hessian, damp: float = 0.0, device: str = "cpu") -> Inputs:
@@ -58,7 +60,7 @@ class Inputs:
         at = torch.from_numpy(order).to(device)
         sorted_ = gram[at][:, at]
         root = torch.linalg.cholesky(((sorted_ + sorted_.T) / 2).flip(0, 1)).flip(0, 1).contiguous()
-        return cls(gram, order, root, unrolled(root))
+        return cls(gram, order, root, unrolled(root), (torch.diagonal(root) ** 2).numpy(force=True))
 
     def whiten(self, delta: torch.Tensor) -> torch.Tensor:
         """delta (rows, inputs) @ M, inputs in order: its squared norm is the squared norm of the outputs."""

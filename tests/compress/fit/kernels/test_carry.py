@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from deltakit.compress.fit.grids import AROUND, INSIDE, STEP, nearest, quantise
-from deltakit.compress.fit.kernels.carry import code_rows, code_tile, search
+from deltakit.compress.fit.kernels.carry import code_rows, code_tile, search, search_weighted
 
 
 @pytest.mark.parametrize("bits", range(1, 9))
@@ -25,6 +25,17 @@ def test_any_size_of_numbers(size):
     got = search(x * size, 2, STEP[2], AROUND, INSIDE)
     assert got == (pytest.approx(quantise(x, 2)[1] * size, rel=1e-9) if size > 1e-278 else 0.0)
     assert search(np.zeros(0), 2, STEP[2], AROUND, INSIDE) == 0.0
+
+
+@pytest.mark.parametrize("bits", [1, 2, 3, 8])
+def test_the_weighted_search_is_near_a_fine_scan(bits):
+    rng = np.random.default_rng(3)
+    x, weights = rng.standard_normal(300), rng.lognormal(0, 2, 300)
+    got = search_weighted(x, weights, bits, STEP[bits], AROUND, INSIDE)
+    scales = np.append(np.abs(x).max() * np.geomspace(2e-3, 2, 4000), got)[:, None]
+    errors = (weights * (x - scales * nearest(x, scales, bits)) ** 2).sum(axis=1)
+    assert errors[-1] <= 1.06 * errors.min()
+    assert search_weighted(np.zeros(4), np.ones(4), bits, STEP[bits], AROUND, INSIDE) == 0.0
 
 
 def test_rows_one_by_one():

@@ -10,7 +10,7 @@ import numpy as np
 
 from deltakit.delta.coding.kernels.compiled import compiled
 
-__all__ = ["code_rows", "code_tile", "search"]
+__all__ = ["code_rows", "code_tile", "search", "search_weighted"]
 
 
 @compiled
@@ -53,6 +53,36 @@ def search(x, bits, step, around, inside):
         error = total - 2 * scale * seen + scale * scale * length
         if error < least:
             best, least = scale, error
+    return best * peak
+
+
+@compiled
+def search_weighted(x, weights, bits, step, around, inside):
+    """`search` for errors that weigh differently: each start is improved twice."""
+    peak = 0.0
+    for i in range(x.size):
+        peak = max(peak, abs(x[i]))
+    if peak < 1e-278:
+        return 0.0
+    half, total, whole = float(1 << (bits - 1)), 0.0, 0.0
+    for i in range(x.size):
+        total += weights[i] * (x[i] / peak) * (x[i] / peak)
+        whole += weights[i]
+    rms, best, least = np.sqrt(total / whole), 0.0, np.inf
+    for k in range(around.size + inside.size):
+        scale = rms * step * around[k] if k < around.size else inside[k - around.size] / (half - 0.5)
+        for _ in range(3):
+            seen = length = 0.0
+            inverse = 1.0 / max(scale, 1e-300)
+            for i in range(x.size):
+                y = x[i] / peak
+                code = min(max(np.floor(y * inverse), -half), half - 1.0) + 0.5
+                seen += weights[i] * code * y
+                length += weights[i] * code * code
+            error = total - 2 * scale * seen + scale * scale * length
+            if error < least:
+                best, least = scale, error
+            scale = seen / length if seen > 0 else scale
     return best * peak
 
 
