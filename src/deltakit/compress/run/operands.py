@@ -19,7 +19,7 @@ from deltakit.delta.open import Model, local_paths, open_as_delta, open_model, p
 from deltakit.errors import MismatchError
 from deltakit.manifest import portable
 
-__all__ = ["Operands", "mark_of", "open_operands"]
+__all__ = ["Operands", "mark_of", "open_operands", "tuned_model"]
 
 _HEAD = 40  # bytes of a delta file's header, which ends in the digest of its index
 
@@ -43,7 +43,7 @@ def open_operands(base: str, tuned: str, against: str = "") -> Operands:
     its numbers as they are dequantised, so that the archive makes up for what quantising them lost.
     """
     if against:
-        return _over(open_floats(against), _model(base, tuned))
+        return _over(open_floats(against), tuned_model(base, tuned))
     first, operands = parse_expression(tuned)
     if operands:
         return _sum(base, first, tuned)
@@ -75,7 +75,7 @@ def _sum(base: str, first: str, text: str) -> Operands:
     return Operands(opened, delta, (opened,), paths, mark_of([p for p in paths if is_delta(p)]))
 
 
-def _model(base: str, tuned: str) -> Model:
+def tuned_model(base: str, tuned: str) -> Model:
     """The fine-tune as a model: itself, or what a delta makes of its base."""
     if parse_expression(tuned)[1]:
         return open_model(tuned)
