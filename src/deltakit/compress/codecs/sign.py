@@ -18,7 +18,7 @@ from deltakit.delta.terms.base import Float32
 from deltakit.delta.terms.lowrank import matrix_shape
 from deltakit.delta.terms.sign import Sign, sign_bytes
 from deltakit.errors import RecipeError
-from deltakit.tensors import TensorSpec
+from deltakit.tensors import TensorSpec, row_blocks
 
 __all__ = ["SignCodec"]
 
@@ -106,11 +106,14 @@ class SignCodec:
 
 def _alternate(zero: Bools) -> Bools:
     """Every second zero, in row-major order."""
-    even: Bools = (np.cumsum(zero.ravel()) % 2 == 0).reshape(zero.shape)
-    return np.asarray(zero & even, np.bool_)
+    even = np.zeros(zero.size, np.bool_)
+    even[np.flatnonzero(zero)[1::2]] = True
+    return even.reshape(zero.shape)
 
 
 def _error(rows: Float32, term: Sign) -> float:
-    """The squared error of a term."""
-    difference = rows - term.rows(0, term.spec.rows).reshape(rows.shape)
-    return float((difference.astype(np.float64) ** 2).sum())
+    """The squared error of a term, in row ranges."""
+    flat, error = rows.reshape(term.spec.rows, term.spec.row_size), 0.0
+    for lo, hi in row_blocks(term.spec):
+        error += float(np.square(flat[lo:hi] - term.rows(lo, hi), dtype=np.float64).sum())
+    return error

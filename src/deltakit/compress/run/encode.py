@@ -17,7 +17,7 @@ from deltakit.delta.site import Site
 from deltakit.delta.terms.base import Float32
 from deltakit.delta.terms.lowrank import matrix_shape
 from deltakit.errors import InputError
-from deltakit.tensors import row_blocks
+from deltakit.tensors import TensorSpec, row_blocks
 
 __all__ = ["Encoder", "encoded", "loss"]
 
@@ -60,7 +60,7 @@ def encoded(row: Row, entry: Entry, lineage: Lineage, *, hessian: Hessian | None
     codec = parse_codec(row.codec)
     if _small_enough(entry, codec.nbytes(row.spec, row.budget)):
         return entry
-    values = total(entry.parts, 0, entry.shared, row.spec.row_size).reshape(matrix_shape(row.spec))
+    values = _difference(entry, row.spec).reshape(matrix_shape(row.spec))
     _check_finite(row.name, values)
     if not values.any():
         return replace(entry, parts=())
@@ -69,6 +69,17 @@ def encoded(row: Row, entry: Entry, lineage: Lineage, *, hessian: Hessian | None
         return replace(entry, parts=(Part(1.0, factors),))
     terms = codec.encode(values, Context(Site(row.name, lineage.key), row.spec, row.budget, hessian, device))
     return replace(entry, parts=tuple(Part(1.0, term) for term in terms))
+
+
+def _difference(entry: Entry, spec: TensorSpec) -> Float32:
+    """The shared rows, float32 (rows, row_size). Two models are subtracted in row ranges, so that neither is whole in
+    float32 beside the difference; coded terms are decoded once."""
+    if entry.bits is None:
+        return total(entry.parts, 0, entry.shared, spec.row_size)
+    values = np.empty((spec.rows, spec.row_size), np.float32)
+    for lo, hi in row_blocks(spec):
+        values[lo:hi] = total(entry.parts, lo, hi, spec.row_size)
+    return values
 
 
 def loss(entry: Entry, made: Entry) -> tuple[float, float]:
