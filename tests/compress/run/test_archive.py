@@ -155,7 +155,7 @@ def test_unchanged_tensors_cost_nothing():
         "b.weight": "unchanged",
         "norm.weight": "unchanged",
     }
-    assert plan.rows[0].budget > 600  # all that is not overhead is its
+    assert plan.rows[0].budget > 550  # all that is not overhead is its
 
 
 def test_no_change_at_all():
