@@ -206,6 +206,9 @@ def _done(result: Mapping[str, Any]) -> None:
     out = console()
     _forecast(result["forecast"])
     out.print(f"wrote {result['output']}: {result['bytes']:,} bytes, 1/{result['file_ratio']:.2f} of the fine-tune")
+    if not result["matrices"]:
+        out.print("every tensor is exact: base and archive give back the fine-tune bit for bit")
+        return
     out.print(
         f"{result['matrices']} matrices by {result['codec']}: {result['payload']:,} bytes, ratio "
         f"{result['payload_ratio']:.2f}, {result['bits_per_parameter']:.3f} bits per parameter, everything counted"
