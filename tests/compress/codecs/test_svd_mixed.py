@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import torch
 
 from deltakit.compress.codec import Context
 from deltakit.compress.codecs.lowrank import Lowrank
@@ -157,6 +158,25 @@ def test_nothing_at_all(shape):
     spec = TensorSpec(shape, "BF16")
     term = SvdMixed().encode(np.zeros(shape, np.float32), Context(Site("w"), spec, 100))[0]
     assert term.nbytes == SvdMixed().nbytes(spec, 100) == 0
+
+
+@pytest.mark.parametrize("known", [False, True])
+def test_bytes_do_not_depend_on_threads(known):
+    rows, hessian = delta(96, 0.7, 0.7), Hessian(moments(96), 1, 768) if known else None
+    before, made = torch.get_num_threads(), []
+    try:
+        for count in (1, 2):
+            torch.set_num_threads(count)
+            made.append(coded(rows, 1152, hessian)[0].save())
+    finally:
+        torch.set_num_threads(before)
+    assert made[0] == made[1]
+
+
+def test_ranks_beyond_the_matrix_with_known_inputs():
+    term, error = coded(delta(24, 0.7, 0.7), None, Hessian(moments(24)), bands="8:2,3:32,2:968")
+    assert term.bands == ((8, 2), (3, 22))
+    assert error < 0.1
 
 
 def test_a_lora_and_its_inputs():
