@@ -42,7 +42,12 @@ BY_SVD = ("delta_come", "lowrank", "sign_lowrank", "svd_mixed")
 # Codecs whose defaults do not say enough, and spellings beside the defaults. None: the codec alone decides the size.
 SPELLED: Mapping[str, tuple[tuple[str, int | None], ...]] = {
     "sign": (("sign", None), ("sign(scale='row')", None), ("sign(scale='column', zeros='keep')", None)),
-    "svd_mixed": (("svd_mixed", 240), ("svd_mixed(bands='8:1,5:2,4:3,1:9')", None), ("svd_mixed(bands='16:2')", None)),
+    "svd_mixed": (
+        ("svd_mixed", 240),
+        ("svd_mixed(bands='8:1,5:2,4:3,1:9')", None),
+        ("svd_mixed(bands='16:2')", None),
+        ("svd_mixed(bands='8:1,T3:2,T2:3,T1:4')", None),
+    ),  # fmt: skip
     "lowrank": (("lowrank(rank=3)", None),),
     "delta_come": (("delta_come(bands='8:1,3:2,2:4', group=8)", None), ("delta_come", 240)),
     "sign_lowrank": (("sign_lowrank", 150), ("sign_lowrank(rank=2, bits=4)", None)),
@@ -51,6 +56,7 @@ SPELLED: Mapping[str, tuple[tuple[str, int | None], ...]] = {
         ("group_quant(bits=3, group=8)", None),
         ("group_quant(bits=4, grid='zero')", None),
         ("group_quant(bits=2, group=16, grid='midrise')", None),
+        ("group_quant", 150),
     ),
 }
 

@@ -10,6 +10,8 @@ import json
 import math
 import struct
 from collections.abc import Callable, Mapping, Sequence
+from functools import cache
+from statistics import NormalDist
 from typing import Any
 
 import numpy as np
@@ -353,10 +355,13 @@ def grouped(fields: Mapping[str, Any], payload: bytes, shape: Sequence[int]) -> 
     take = Take(payload)
     groups = math.ceil(width / g)
     scales = to_float(np.frombuffer(take.bytes(2 * height * groups), "<u2"), "BF16").reshape(height, groups)
-    codes = bit_stream(take.bytes((height * width * b + 7) // 8), b, height * width).reshape(height, width)
+    wide, steps = fields.get("m", height), []
+    for rows, bits in ((wide, b), (height - wide, b - 1)):
+        if rows or bits == b:
+            codes = bit_stream(take.bytes((rows * width * bits + 7) // 8), bits, rows * width).reshape(rows, width)
+            steps.append(codes - (2 ** (bits - 1) if fields.get("z") else (2**bits - 1) / 2))
     take.end()
-    middle = 2 ** (b - 1) if fields.get("z") else (2**b - 1) / 2
-    return np.asarray(np.repeat(scales, g, axis=1)[:, :width] * (codes - middle).astype(np.float32))
+    return np.asarray(np.repeat(scales, g, axis=1)[:, :width] * np.concatenate(steps).astype(np.float32))
 
 
 def dense(fields: Mapping[str, Any], payload: bytes, shape: Sequence[int]) -> Array:
@@ -397,8 +402,38 @@ def sparse(fields: Mapping[str, Any], payload: bytes, shape: Sequence[int]) -> A
     return out
 
 
+@cache
+def table() -> Array:
+    """The 4096 numbers of trellis codes."""
+    found = []
+    for t in range(4096):
+        h = t * 0x5D3 % 4096
+        h ^= h >> 6
+        h = h * 0x4F1 % 4096
+        h ^= h >> 6
+        found.append(round(4096 * NormalDist().inv_cdf((h + 0.5) / 4096)) / 4096)
+    return np.array(found)
+
+
+def trellis(raw: bytes, bits: int, length: int, rank: int) -> Array:
+    """A factor (length, rank) of trellis codes."""
+    need(len(raw) == (length * rank * bits + 7) // 8, "a bit stream of another size")
+    stream = np.unpackbits(np.frombuffer(raw, np.uint8), bitorder="little").astype(int)
+    out = np.zeros((length, rank))
+    size = length * bits
+    for column in range(rank):
+        ring = stream[column * size : (column + 1) * size]
+        for i in range(length):
+            last = (i + 1) * bits - 1
+            out[i, column] = table()[sum(int(ring[(last - d) % size]) << (11 - d) for d in range(12))]
+    return out
+
+
 def side(take: Take, code: int | str, length: int, rank: int) -> Array:
     """U or V of one band."""
+    if code in ("T1", "T2", "T3"):
+        bits = int(code[1])
+        return trellis(take.bytes((length * rank * bits + 7) // 8), bits, length, rank)
     if isinstance(code, str):
         raw = take.bytes(length * rank * WIDTH[code])
         return to_float(np.frombuffer(raw, f"<u{WIDTH[code]}"), code).reshape(length, rank)

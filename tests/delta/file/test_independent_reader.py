@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import base64
+import hashlib
 import json
 from pathlib import Path
 
@@ -50,7 +51,8 @@ def test_it_imports_nothing_of_deltakit():
     tree = ast.parse(Path(reader.__file__).read_text())
     names = {getattr(n, "module", None) or n.names[0].name for n in ast.walk(tree) if hasattr(n, "names")}
     assert {n.split(".")[0] for n in names} <= {
-        "__future__", "collections", "hashlib", "json", "math", "numpy", "struct", "typing", "zstandard",
+        "__future__", "collections", "functools", "hashlib", "json", "math", "numpy", "statistics", "struct", "typing",
+        "zstandard",
     }  # fmt: skip
 
 
@@ -164,3 +166,15 @@ def test_the_page_names_every_kind():
     page = (Path(__file__).parents[3] / "docs/format.md").read_text()
     assert [kind for kind in TERMS.names() if f"**`{kind}`**" not in page] == []
     assert json.dumps("delta") in page
+
+
+def test_the_page_says_enough_of_trellises():
+    """Its examples and its digest, by the second reader."""
+    scaled = np.rint(4096 * reader.table()).astype("<i2")
+    assert scaled[:6].tolist() == [-15025, 4354, 2106, -1533, -411, -5408]
+    digest = "2c5f58900e892e004dfd274e1f3fd919843017cddd641e460d50f1afe39c23c8"
+    assert hashlib.sha256(scaled.tobytes()).hexdigest() == digest
+    two = 4096 * reader.trellis(bytes.fromhex("1be4"), 2, 8, 1)[:, 0]
+    assert two.tolist() == [4604, 3446, -4332, 603, -2600, -501, 1552, -5468]
+    one = 4096 * reader.trellis(bytes.fromhex("b1"), 1, 8, 1)[:, 0]
+    assert one.tolist() == [5683, -1791, 595, -5384, -4671, -491, -5089, 5831]
