@@ -21,6 +21,7 @@ from typing import Any
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 SETS = {
     "low rank": ["lowrank(rank=16)"] * 4,
+    "signs": ["sign", "sign(scale='row')", "sign(scale='column')", "sign"],
     "mixed": ["svd_mixed", "sign(scale='row')", "lowrank(rank=32)", "sign"],
 }
 TOKENS = 32

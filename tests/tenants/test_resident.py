@@ -8,11 +8,14 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
 from deltakit.errors import InputError, MismatchError, RecipeError
 from deltakit.tenants import ResidentBase
+from deltakit.tensors import TensorSpec
+from support.models import save
 from support.tenants import World, alone, error, folder, together, world, written
 
 TOLERANCE = 1e-5  # of the largest logit, float32 on the CPU, against the unrounded sum; 3e-6 is the most that was seen
@@ -176,6 +179,31 @@ def test_a_checkpoint_or_the_base_itself_may_be_a_tenant(tmp_path: Path) -> None
     logits = together(found, ["tuned", "base"], asked)
     assert error(logits[0], alone(written(str(tuned)), asked[0])) < TOLERANCE
     assert torch.equal(logits[1], together(found, [None, None], asked)[1])
+
+
+def test_adapters_and_recipes_may_be_tenants(tmp_path: Path) -> None:
+    base = folder(tmp_path / "base", "llama", 0)
+    tuned = folder(tmp_path / "tuned", "llama", 1, base)
+    rng = np.random.default_rng(0)
+    lora = {
+        f"base_model.model.model.layers.{i}.self_attn.q_proj.lora_{side}.weight": rng.standard_normal(shape)
+        for i in range(2)
+        for side, shape in (("A", (2, 16)), ("B", (16, 2)))
+    }
+    specs = {n: (TensorSpec(v.shape, "F32"), v.astype(np.float32).tobytes()) for n, v in lora.items()}
+    save(tmp_path / "lora" / "adapter_model.safetensors", specs)
+    config = {"peft_type": "LORA", "r": 2, "lora_alpha": 4, "target_modules": ["q_proj"]}
+    (tmp_path / "lora" / "adapter_config.json").write_text(json.dumps(config))
+    ties = f"deltakit: 1\nmethod: ties\nbase: {base}\nmodels:\n  - model: {tuned}\n"
+    (tmp_path / "ties.yaml").write_text(ties)
+    texts = [f"{base} + 0.5*{tmp_path / 'lora'}", str(tmp_path / "ties.yaml")]
+    found = ResidentBase.open(str(base))
+    for text in texts:
+        found.attach(text, text)
+    asked = ids(2)
+    logits = together(found, [*texts], asked)
+    for row, text in enumerate(texts):
+        assert error(logits[row], alone(written(text), asked[row])) < TOLERANCE
 
 
 def test_a_base_of_finer_dtype_than_its_tenant(tmp_path: Path) -> None:

@@ -12,7 +12,9 @@ import torch
 from deltakit.checkpoint.fingerprint import fingerprint
 from deltakit.checkpoint.open import Checkpoint, open_checkpoint
 from deltakit.checkpoint.sidecar import Sidecar
+from deltakit.delta.applied import Applied
 from deltakit.delta.difference import difference
+from deltakit.delta.expression import Lineage
 from deltakit.delta.open import Model, applied, open_model
 from deltakit.errors import InputError, MismatchError, RecipeError
 from deltakit.runtime.load import load_model
@@ -145,18 +147,18 @@ class ResidentBase:
         return {"base": base, "terms": self.bank.nbytes, "tenants": tenants}
 
     def _over_base(self, model: Model) -> Model:
-        """The model as base + delta over this very base."""
-        stands = model.base if model.base is not None else model.tensors
-        if model.base is None and fingerprint(stands) != self._fingerprint:
-            return applied(self.base, difference(self.base, model.tensors), model.source)
-        if fingerprint(stands) != self._fingerprint:
+        """The model as base + delta over this very base; a checkpoint, or what a recipe makes, as its difference."""
+        if isinstance(model.tensors, Applied):
+            if fingerprint(model.tensors.base) == self._fingerprint:
+                return model
             raise MismatchError(
                 f"{model.source!r} stands over another base", remedy="name the base that is loaded, or load that one"
             )
-        if model.delta is None:
-            same = difference(self.base, self.base).map(lambda name, entry: replace(entry, parts=()))
-            return applied(self.base, same, model.source)
-        return model
+        if model.base is None and fingerprint(model.tensors) == self._fingerprint:
+            delta = difference(self.base, self.base, lineage=Lineage()).map(lambda _, entry: replace(entry, parts=()))
+        else:
+            delta = difference(self.base, model.tensors, lineage=Lineage())
+        return replace(applied(self.base, delta, model.source), sidecar=model.sidecar)
 
     def _check_config(self, model: Model) -> None:
         """A tenant must compute as the base does; only its vocabulary and its words may differ."""
