@@ -8,7 +8,7 @@ import torch
 
 from deltakit.compress.fit.whiten import Inputs, whitened_svd
 from deltakit.compress.hessian import Hessian
-from deltakit.errors import InputError
+from deltakit.errors import InputError, MismatchError
 from support.inputs import activations, moments
 
 
@@ -70,6 +70,13 @@ def test_the_pieces_fit_together():
     d = delta(5, 16)
     want = float(((d @ inputs.gram.numpy()) * d).sum())
     assert float((inputs.whiten(torch.from_numpy(d)) ** 2).sum()) == pytest.approx(want)
+
+
+def test_moments_of_another_matrix_are_refused():
+    inputs = Inputs.of(Hessian(moments(16)))
+    for use in (inputs.whiten, inputs.weigh):
+        with pytest.raises(MismatchError, match="16 inputs for a matrix .* of 12"):
+            use(torch.zeros(5, 12))
 
 
 @pytest.mark.parametrize(("rows", "damp"), [(0, 0.03), (4, 3.0), (32, 0.5), (10**6, 0.03)])

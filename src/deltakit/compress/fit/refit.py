@@ -97,7 +97,7 @@ class Target:
         self.dtype = torch.float32 if inputs is None else torch.float64
         self.delta = torch.from_numpy(np.ascontiguousarray(delta)).to(device, copy=True)
         self.turned = self.delta.T.contiguous()
-        self.weighed = self.delta if inputs is None else self.delta.double() @ inputs.gram
+        self.weighed = self.delta if inputs is None else inputs.weigh(self.delta)
         self.energy = float((self.weighed.double() * self.delta.double()).sum())
 
     def right(self, left: torch.Tensor, codes: Sequence[Code]) -> Float32:

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from deltakit.compress.fit.carry import unrolled
 from deltakit.compress.hessian import Hessian
 from deltakit.delta.measure.decompose import left_vectors, triplets
-from deltakit.errors import InputError
+from deltakit.errors import InputError, MismatchError
 
 if TYPE_CHECKING:
     import torch
@@ -62,11 +62,23 @@ class Inputs:
         root = torch.linalg.cholesky(((sorted_ + sorted_.T) / 2).flip(0, 1)).flip(0, 1).contiguous()
         return cls(gram, order, root, unrolled(root), (torch.diagonal(root) ** 2).numpy(force=True))
 
+    def weigh(self, delta: torch.Tensor) -> torch.Tensor:
+        """delta (rows, inputs) @ gram."""
+        return self._fit(delta) @ self.gram
+
     def whiten(self, delta: torch.Tensor) -> torch.Tensor:
         """delta (rows, inputs) @ M, inputs in order: its squared norm is the squared norm of the outputs."""
         import torch
 
-        return delta.double()[:, torch.from_numpy(self.order).to(delta.device)] @ self.root
+        return self._fit(delta)[:, torch.from_numpy(self.order).to(delta.device)] @ self.root
+
+    def _fit(self, delta: torch.Tensor) -> torch.Tensor:
+        if delta.shape[1] != len(self.gram):
+            raise MismatchError(
+                f"a Hessian of {len(self.gram)} inputs for a matrix {tuple(delta.shape)} of {delta.shape[1]}",
+                remedy="calibrate with the model that the delta belongs to",
+            )
+        return delta.double()
 
 
 def start(
