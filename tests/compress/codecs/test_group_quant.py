@@ -34,22 +34,23 @@ def test_gaussian_noise_loses_what_theory_says(bits, share):
 
 
 @pytest.mark.parametrize(
-    ("per_element", "bits", "group"),
+    ("per_element", "bits", "group", "wide"),
     [
-        (0.1, 1, 256),
-        (1.0, 1, 256),
-        (1.07, 1, 256),
-        (1.13, 1, 128),
-        (2.0, 1, 16),
-        (2.13, 2, 128),
-        (2.3, 2, 64),
-        (17, 8, 16),
+        (0.1, 1, 256, None),
+        (1.0625, 1, 256, None),
+        (1.07, 2, 256, 1),
+        (1.125, 1, 128, None),
+        (2.0, 2, 128, 223),
+        (2.125, 2, 128, None),
+        (4.0, 4, 128, 223),
+        (8.2, 8, 128, None),
+        (17, 8, 128, None),
     ],
 )
-def test_a_budget_buys_bits_then_smaller_groups(per_element, bits, group):
+def test_a_budget_buys_bits_row_by_row(per_element, bits, group, wide):
     budget = int(ROWS.size * per_element / 8)
     term = encode(GroupQuant(), budget)
-    assert (term.bits, term.group) == (bits, group)
+    assert (term.bits, term.group, term.wide) == (bits, group, wide)
     assert term.nbytes == GroupQuant().nbytes(SPEC, budget) <= max(budget, GroupQuant().least(SPEC))
 
 

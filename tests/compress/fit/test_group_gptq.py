@@ -20,12 +20,16 @@ def inputs(size, axis=1):
     return Hessian(x.T @ x, axis, 4 * size)
 
 
+def same(rows, bits):
+    return np.full(len(rows), bits)
+
+
 @pytest.mark.parametrize("axis", [0, 1])
 @pytest.mark.parametrize("zero", [False, True])
 @pytest.mark.parametrize("bits", [2, 4])
 def test_the_outputs_are_nearer_than_by_rounding(bits, zero, axis):
     hessian, rows = inputs(96, axis), RNG.standard_normal((70, 96) if axis else (96, 70)).astype(np.float32)
-    plain, known = quantise_rows(rows, bits, 32, zero), quantise_for(rows, bits, 32, zero, hessian)
+    plain, known = quantise_rows(rows, bits, 32, zero), quantise_for(rows, same(rows, bits), 32, zero, hessian)
     assert np.array_equal(plain[1], known[1])
     before, after = (hessian.error(rows - scaled(*made, 32, bits, zero)) for made in (plain, known))
     assert after < 0.8 * before
@@ -34,7 +38,7 @@ def test_the_outputs_are_nearer_than_by_rounding(bits, zero, axis):
 
 def test_near_the_best_of_all_codes():
     hessian, rows = inputs(6), RNG.standard_normal((5, 6)).astype(np.float32)
-    codes, scales = quantise_for(rows, 2, 3, False, hessian)
+    codes, scales = quantise_for(rows, same(rows, 2), 3, False, hessian)
     every = np.array(list(itertools.product(range(4), repeat=6))) - middle(2, False)
     best = plain = 0.0
     for row, scale in zip(rows, np.repeat(scales, 3, axis=1), strict=True):
@@ -52,6 +56,18 @@ def test_white_inputs_ask_for_rounding(axis):
     rows[3] = 0
     white = Hessian(np.eye(rows.shape[axis]), axis, 1)
     for zero in (False, True):
-        plain, known = quantise_rows(rows, 3, 16, zero), quantise_for(rows, 3, 16, zero, white)
+        plain, known = quantise_rows(rows, 3, 16, zero), quantise_for(rows, same(rows, 3), 16, zero, white)
         assert np.array_equal(plain[0], known[0])
     assert carried_share(white) == pytest.approx(1.0)
+
+
+@pytest.mark.parametrize("axis", [0, 1])
+def test_rows_of_different_widths(axis):
+    hessian, rows = inputs(48, axis), RNG.standard_normal((40, 48) if axis else (48, 40)).astype(np.float32)
+    widths = np.where(np.arange(len(rows)) < 11, 3, 2)
+    codes, _ = quantise_for(rows, widths, 16, False, hessian)
+    assert codes[:11].max() == 7
+    assert codes[11:].max() == 3
+    if axis == 1:  # outputs know nothing of each other
+        alone, _ = quantise_for(rows[11:], widths[11:], 16, False, hessian)
+        assert np.array_equal(codes[11:], alone)

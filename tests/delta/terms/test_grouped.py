@@ -52,6 +52,27 @@ def test_large_ranges_have_the_same_numbers() -> None:
     assert np.array_equal(term.rows(3, 300), want[3:300])
 
 
+@pytest.mark.parametrize("wide", [0, 1, 7, 20])
+@pytest.mark.parametrize("zero", [False, True])
+def test_rows_of_one_bit_less(wide: int, zero: bool) -> None:
+    spec, rng = TensorSpec((20, 13), "BF16"), np.random.default_rng(0)
+    codes = rng.integers(0, 8, (20, 13), dtype=np.uint8)
+    codes[wide:] %= 4
+    scales = np.float32(2.0) ** rng.integers(-3, 3, (20, 2)).astype(np.float32)
+    term = Grouped.of(spec, codes, scales, 3, 8, zero, wide)
+    want = scaled(codes, scales, 8, 3, zero)
+    want[wide:] = scaled(codes[wide:], scales[wide:], 8, 2, zero)
+    fields, payload = term.save()
+    assert fields == {"b": 3, "g": 8, "m": wide} | ({"z": 1} if zero else {})
+    assert len(payload) == term.nbytes == 80 + -(-wide * 39 // 8) + -(-(20 - wide) * 26 // 8)
+    again = Grouped.load(fields, memoryview(payload), spec)
+    for lo, hi in ((0, 20), (0, 7), (7, 20), (6, 8), (3, 3)):
+        assert np.array_equal(again.rows(lo, hi), want[lo:hi])
+    for m in (-1, 21, 1.0):
+        with pytest.raises(CheckpointError, match="wide rows"):
+            Grouped.load(fields | {"m": m}, memoryview(payload), spec)
+
+
 def test_golden_bytes() -> None:
     codes = np.array([[0, 1, 2], [3, 3, 0]], np.uint8)
     scales = np.array([[1.0, 2.0], [0.5, -1.0]], np.float32)

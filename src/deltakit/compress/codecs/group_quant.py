@@ -6,9 +6,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
+import numpy as np
+
 from deltakit.compress.codec import Context
 from deltakit.compress.fit.group_gptq import carried_share, quantise_for
-from deltakit.compress.fit.groups import grid_pays, quantise_rows
+from deltakit.compress.fit.groups import grid_pays, quantise_mixed, quantise_rows
 from deltakit.compress.fit.sampling import sampled
 from deltakit.compress.offer import Offer, Study
 from deltakit.delta.coding.grid import scaled
@@ -20,14 +22,12 @@ from deltakit.tensors import TensorSpec
 
 __all__ = ["GroupQuant"]
 
-_SMALLEST = 16
-
 
 @dataclass(frozen=True)
 class GroupQuant:
     """`bits` (1 to 8) per element and a bfloat16 scale per `group` columns, searched for the least squared error; no
-    zero points. Without `bits`: as many as the budget has room for, then smaller groups while there is room (larger
-    ones where even 1 bit has none).
+    zero points. Without `bits`: as many as the budget has room for (with larger groups where even 1 bit has
+    none), and one more for the first rows, as far as there is room.
 
     The grid has no zero ("midrise"), or has one and an odd step on the side of the largest number ("zero"); "auto"
     takes what loses less on a sample of rows. Where the inputs' second moments are known, codes are those of GPTQ.
@@ -60,13 +60,15 @@ class GroupQuant:
         return grouped_bytes(matrix_shape(spec), *self._size(spec, budget))
 
     def encode(self, rows: Float32, ctx: Context) -> tuple[Grouped, ...]:
-        bits, group = self._size(ctx.spec, ctx.budget)
-        zero = self._zero(rows, bits, group)
+        bits, group, wide = self._size(ctx.spec, ctx.budget)
+        widths = np.full(len(rows), bits)
+        widths[wide:] -= wide is not None
+        zero = self._zero(rows, int(widths.min(initial=bits)), group)
         if ctx.hessian is None:
-            codes, scales = quantise_rows(rows, bits, group, zero)
+            codes, scales = quantise_mixed(rows, widths, group, zero)
         else:
-            codes, scales = quantise_for(rows, bits, group, zero, ctx.hessian)
-        return (Grouped.of(ctx.spec, codes, scales, bits, group, zero),)
+            codes, scales = quantise_for(rows, widths, group, zero, ctx.hessian)
+        return (Grouped.of(ctx.spec, codes, scales, bits, group, zero, wide),)
 
     def offers(self, study: Study) -> Iterator[Offer]:
         """Every number of bits with groups of `group`, measured on a sample of rows; with a Hessian, errors of
@@ -84,10 +86,10 @@ class GroupQuant:
     def _zero(self, rows: Float32, bits: int, group: int) -> bool:
         return self.grid == "zero" or (self.grid == "auto" and grid_pays(rows, bits, group))
 
-    def _size(self, spec: TensorSpec, budget: int | None) -> tuple[int, int]:
-        """(bits, group)."""
+    def _size(self, spec: TensorSpec, budget: int | None) -> tuple[int, int, int | None]:
+        """(bits, group, how many rows have so many bits: None for all, the others one less)."""
         if self.bits:
-            return self.bits, self.group
+            return self.bits, self.group, None
         if budget is None:
             raise RecipeError("group_quant needs a size", remedy="give --ratio or --bytes, or group_quant(bits=4)")
         shape, room = matrix_shape(spec), max(budget, self.least(spec))
@@ -96,6 +98,6 @@ class GroupQuant:
             group = min(2 * group, max(1, shape[1]))
         while bits < 8 and grouped_bytes(shape, bits + 1, group) <= room:
             bits += 1
-        while group // 2 >= _SMALLEST and grouped_bytes(shape, bits, group // 2) <= room:
-            group //= 2
-        return bits, group
+        spare = 8 * (room - grouped_bytes(shape, bits, group) - 1)  # either stream may end within a byte
+        wide = max(0, spare) // max(1, shape[1])
+        return (bits + 1, group, min(shape[0], wide)) if bits < 8 and wide else (bits, group, None)

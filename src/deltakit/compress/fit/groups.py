@@ -14,7 +14,7 @@ from deltakit.compress.fit.grids import AROUND, INSIDE, STEP
 from deltakit.delta.coding.packing import Codes, check_bits
 from deltakit.tensors import from_float32, to_float32
 
-__all__ = ["grid_pays", "quantise_groups", "quantise_rows"]
+__all__ = ["error", "grid_pays", "quantise_groups", "quantise_mixed", "quantise_rows"]
 
 Float32 = NDArray[np.float32]
 _LARGE = 1 << 17  # elements from which compiled loops are worth loading
@@ -29,11 +29,22 @@ def quantise_rows(rows: Float32, bits: int, group: int, zero: bool = False) -> t
     height, width = rows.shape
     whole = width // group * group
     codes, scales = np.empty(rows.shape, np.uint8), np.empty((height, -(-width // group)), np.float32)
-    for part, piece, at in ((slice(0, whole), group, slice(0, whole // group)), (slice(whole, width), width - whole, slice(whole // group, None))):  # fmt: skip
-        if piece and rows[:, part].size:
-            found, fitted = quantise_groups(rows[:, part].reshape(-1, piece), bits, zero)
-            codes[:, part] = found.reshape(height, -1)
-            scales[:, at] = fitted.reshape(height, -1)
+    first = whole // group
+    if whole and height:
+        found, fitted = quantise_groups(rows[:, :whole].reshape(-1, group), bits, zero)
+        codes[:, :whole], scales[:, :first] = found.reshape(height, whole), fitted.reshape(height, first)
+    if whole < width and height:
+        codes[:, whole:], scales[:, first] = quantise_groups(rows[:, whole:], bits, zero)
+    return codes, scales
+
+
+def quantise_mixed(rows: Float32, widths: NDArray[np.int64], group: int, zero: bool = False) -> tuple[Codes, Float32]:
+    """`quantise_rows` with `widths` (rows,) bits."""
+    codes = np.empty(rows.shape, np.uint8)
+    scales = np.empty((len(rows), -(-rows.shape[1] // group)), np.float32)
+    for bits in np.unique(widths):
+        mine = widths == bits
+        codes[mine], scales[mine] = quantise_rows(rows if mine.all() else rows[mine], int(bits), group, zero)
     return codes, scales
 
 
