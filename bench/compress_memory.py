@@ -44,7 +44,7 @@ def measure(shape: tuple[int, int], text: str, aware: bool, ratio: float) -> dic
     tiny = TensorSpec(small.shape, "BF16")
     budget = None if codec.fixed else int(spec.nbytes / ratio)
     codec.encode(small, Context(Site("a"), tiny, None if codec.fixed else int(tiny.nbytes / 4)))  # imports, kernels
-    resource.setrlimit(resource.RLIMIT_AS, (LIMIT, LIMIT))
+    resource.setrlimit(resource.RLIMIT_AS, (LIMIT, resource.getrlimit(resource.RLIMIT_AS)[1]))
     start = peak()
     rng = np.random.default_rng(1)
     values = rng.standard_normal(shape, dtype=np.float32)
