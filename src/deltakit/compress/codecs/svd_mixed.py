@@ -16,6 +16,7 @@ from deltakit.compress.fit.refit import Target, alternate
 from deltakit.compress.fit.whiten import Inputs, start
 from deltakit.compress.offer import Offer, Study
 from deltakit.delta.coding.factor import Factor
+from deltakit.delta.coding.trellis import TRELLIS
 from deltakit.delta.measure.threads import one_thread
 from deltakit.delta.terms.base import Float32
 from deltakit.delta.terms.lowrank import Band, LowRank, matrix_shape, payload_bytes
@@ -36,13 +37,15 @@ class SvdMixed:
     Where the inputs' second moments are known, all errors are those of the outputs: the SVD is whitened, V is coded by
     GPTQ, U fitted to it in closed form and coded in turn. V and U take turns for `rounds` rounds (1 = once each); the
     best is kept. `damp` is added to the moments, as a share of every input's energy; 0 chooses it by the number of
-    samples.
+    samples. `trellis` codes ranks of 1 to 3 bits by a trellis, without known inputs: an error 5 to 10 % less in
+    the same bytes, and some fifty times the time.
     """
 
     name: ClassVar[str] = "svd_mixed"
     bands: str = ""
     rounds: int = 3
     damp: float = 0.0
+    trellis: bool = False
 
     def __post_init__(self) -> None:
         if self.bands:
@@ -72,6 +75,10 @@ class SvdMixed:
         """One term. The matrix is turned where its inputs run along the rows."""
         turned = ctx.hessian is not None and ctx.hessian.axis == 0
         with one_thread():
+            if ctx.hessian is not None and self._by_trellis:
+                raise RecipeError(
+                    f"{ctx.site.name}: trellis codes do not follow inputs", remedy="compress without calibration"
+                )
             inputs = None if ctx.hessian is None else Inputs.of(ctx.hessian, self.damp, ctx.device)
             target = Target(rows.T if turned else rows, inputs, ctx.device)
             choose = partial(self._bands, ctx.spec, ctx.budget, white=inputs is None)
@@ -85,6 +92,10 @@ class SvdMixed:
         sides = (right, left) if turned else (left, right)
         first, second = (_factors(side, bands) for side in sides)
         return (LowRank.packed(ctx.spec, list(zip(first, second, strict=True)), scales),)
+
+    @property
+    def _by_trellis(self) -> bool:
+        return self.trellis or any(code in TRELLIS for code, _ in (parse_bands(self.bands) if self.bands else ()))
 
     def offers(self, study: Study) -> Iterator[Offer]:
         """Sizes from 1/16 bit to 6 bits per parameter; errors from the spectrum and the loss of a rank by its bits
@@ -111,7 +122,8 @@ class SvdMixed:
         if not len(spectrum) or not spectrum[0] > 0:
             return ()
         shape, cap = matrix_shape(spec), self.nbytes(spec, budget)
-        return allot(spectrum, shape, cap, _narrowest(shape, cap, white))
+        bands = allot(spectrum, shape, cap, _narrowest(shape, cap, white))
+        return tuple((f"T{code}" if self.trellis and f"T{code}" in TRELLIS else code, rank) for code, rank in bands)
 
 
 def _narrowest(shape: tuple[int, int], budget: int, white: bool) -> int:

@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 
 from deltakit.compress.fit.grids import AROUND, INSIDE, STEP
 from deltakit.delta.coding.factor import Code
-from deltakit.tensors import from_float32, to_float32
+from deltakit.delta.coding.trellis import TRELLIS
+from deltakit.tensors import FLOAT_DTYPES, from_float32, to_float32
 
 if TYPE_CHECKING:
     import torch
@@ -63,7 +64,9 @@ def carried(target: Floats, weights: Floats, codes: Sequence[Code], inputs: Inpu
     for lo in range(0, len(left), _RANKS):
         hi = min(lo + _RANKS, len(left))
         inner = np.ascontiguousarray(weights[lo:hi, lo:hi])
-        if inputs is None:
+        if inputs is None and any(code in TRELLIS for code in codes[lo:hi]):
+            _by_trellis(left[lo:hi], inner, codes[lo:hi], out[lo:hi])
+        elif inputs is None:
             _rows(left[lo:hi], inner, bits[lo:hi], out[lo:hi])
         else:
             _tiles(left[lo:hi], inner, bits[lo:hi], out[lo:hi], inputs.shares)
@@ -80,6 +83,20 @@ def _rows(left: Floats, inner: Floats, bits: NDArray[np.int64], out: Floats) -> 
     from deltakit.compress.fit.kernels.carry import code_rows
 
     code_rows(left, inner, bits, STEP, AROUND, INSIDE, out)
+
+
+def _by_trellis(left: Floats, inner: Floats, codes: Sequence[Code], out: Floats) -> None:
+    """`_rows` where some rows are coded by a trellis."""
+    from deltakit.compress.fit.trellis import code_column
+
+    for k, code in enumerate(codes):
+        if code in TRELLIS:
+            out[k], scale = code_column(left[k], TRELLIS[str(code)])
+            left[k] -= scale * out[k]
+        else:
+            bits = np.array([code if isinstance(code, int) else 0], np.int64)
+            _rows(left[k : k + 1], np.ones((1, 1), left.dtype), bits, out[k : k + 1])
+        left[k + 1 :] -= inner[k, k + 1 :, None] * left[k]
 
 
 def _tiles(left: Floats, inner: Floats, bits: NDArray[np.int64], out: Floats, columns: Floats) -> None:
@@ -117,7 +134,7 @@ def _stored(values: Floats, codes: Sequence[Code]) -> Float32:
     """The numbers as they are stored: half-odd codes, or floats of unit columns, rounded."""
     out = np.ascontiguousarray(values)
     for k, code in enumerate(codes):
-        if isinstance(code, str):
+        if code in FLOAT_DTYPES:
             length = float(np.sqrt((out[:, k] ** 2).sum())) or 1.0
-            out[:, k] = to_float32(from_float32((out[:, k] / length).astype(np.float32), code), code)
+            out[:, k] = to_float32(from_float32((out[:, k] / length).astype(np.float32), str(code)), str(code))
     return out.astype(np.float32, copy=False)

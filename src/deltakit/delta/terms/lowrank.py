@@ -16,7 +16,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from deltakit.delta.coding.factor import Code, Factor, factor_size, is_code
+from deltakit.delta.coding.factor import Code, Factor, factor_size, is_factor_code
 from deltakit.delta.terms.base import Float32, Term
 from deltakit.errors import CheckpointError, MismatchError
 from deltakit.tensors import FLOAT_DTYPES, ITEMSIZE, TensorSpec, from_float32, to_float32
@@ -185,6 +185,6 @@ def _pairs(bands: list[Band], payload: memoryview, shape: tuple[int, int]) -> It
 
 def _band(band: Any) -> Band:
     """A band from a file, checked."""
-    if isinstance(band, list) and len(band) == 2 and is_code(band[0]) and type(band[1]) is int and band[1] >= 0:
+    if isinstance(band, list) and len(band) == 2 and is_factor_code(band[0]) and type(band[1]) is int and band[1] >= 0:
         return band[0], band[1]
-    raise CheckpointError(f"a low-rank band {band!r} is not [bits 1..8 or a float dtype, rank]")
+    raise CheckpointError(f"a low-rank band {band!r} is not [bits 1..8, a float dtype or a trellis code, rank]")
