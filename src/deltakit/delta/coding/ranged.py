@@ -191,9 +191,9 @@ class Coded:
         keys, symbols = np.empty(base.size, np.uint8), np.empty(base.size, np.uint8)
         kernels.keyed(base, shift, mask, self.model.contexts(int(mask) + 1), keys)
         ended = kernels.symbols_of(keys, table, np.frombuffer(bytes(words), "<u2"), symbols)
-        padded = np.frombuffer(bytes(extra) + bytes(4), "<u4")
+        padded = np.frombuffer(bytes(extra) + bytes(8), "<u4")
         bits = int(kernels.expand(base, symbols, padded, out))
-        if not ended or (bits + 31) // 32 != len(padded) - 1:
+        if not ended or (bits + 31) // 32 != len(padded) - 2:
             raise CheckpointError("a chunk is damaged, or its base is not the one it was made of", remedy=_AGAIN)
 
 

@@ -75,7 +75,7 @@ def test_differences_are_split_and_put_together(dtype, shift, bits):
     used = entropy.split(base, tuned, symbols, extra)
     assert (symbols.tolist(), used) == ([s for s, _ in want], sum(n for _, n in want))
     out = np.empty_like(base)
-    extra = np.append(extra[: (used + 31) // 32], np.uint32(0))
+    extra = np.append(extra[: (used + 31) // 32], np.zeros(2, np.uint32))
     assert entropy.expand(base, symbols, extra, out) == used
     assert (out == tuned).all()
     counts = np.zeros((1 << bits, entropy.SYMBOLS), np.int64)

@@ -14,6 +14,10 @@ DIRECT = 128  # differences below it are symbols; above, a symbol is a quarter o
 SYMBOLS = DIRECT + 4 * 25
 
 _LENGTH = np.array([int(i).bit_length() for i in range(256)], np.uint64)
+_EXTRA = np.array([0] * DIRECT + [5 + k // 4 for k in range(256 - DIRECT)], np.uint64)  # raw bits of a symbol
+_START = np.array([*range(DIRECT), *((4 + k % 4) << (5 + k // 4) for k in range(256 - DIRECT))], np.uint64)
+_SYMBOL = (np.searchsorted(_START, np.arange(1 << 16), side="right") - 1).astype(np.uint8)  # of what 16 bits may say
+_TABLED = np.uint64(1 << 16)
 _0, _1, _2, _3, _4, _5, _8, _16, _24, _31, _32 = (np.uint64(n) for n in (0, 1, 2, 3, 4, 5, 8, 16, 24, 31, 32))
 _DIRECT, _LOW, _SLOTS = np.uint64(DIRECT), np.uint64(LOW), np.uint64((1 << SCALE) - 1)
 _SCALE, _ROOM, _WORD = np.uint64(SCALE), np.uint64(32 - SCALE), np.uint64(0xFFFF)
@@ -37,8 +41,9 @@ def _zigzag(base, tuned, half):
 @compiled
 def _symbol(z):
     """(symbol, number of raw bits behind it)."""
-    if z < _DIRECT:
-        return z, _0
+    if z < _TABLED:
+        symbol = np.uint64(_SYMBOL[z])
+        return symbol, _EXTRA[symbol]
     n = _length(z)
     return _DIRECT + ((n - _8) << _2) + ((z >> (n - _3)) & _3), n - _3
 
@@ -146,16 +151,15 @@ def symbols_of(keys, table, words, symbols):
 
 @compiled
 def expand(base, symbols, extra, out):
-    """out = base + the differences of `symbols`, with their raw bits (uint32 words, one more than are used). The
-    number of raw bits; more than there are where the words are too few."""
-    bit, last = _0, extra.size - 1
+    """out = base + the differences of `symbols`, with their raw bits (uint32 words, two more than are used). The
+    number of raw bits; more than there are where the words are too few. Without branches, as above."""
+    bit, last = _0, np.uint64(extra.size - 2)
     for i in range(base.size):
-        z = np.uint64(symbols[i])
-        if z >= _DIRECT:
-            k = z - _DIRECT
-            n, w = (k >> _2) + _5, np.int64(bit >> _5)
-            held = (np.uint64(extra[w]) | (np.uint64(extra[w + 1]) << _32)) >> (bit & _31) if w < last else _0
-            z = ((_4 | (k & _3)) << n) | (held & ((_1 << n) - _1))
-            bit += n
+        symbol = symbols[i]
+        w = min(bit >> _5, last)
+        held = (np.uint64(extra[w]) | (np.uint64(extra[w + _1]) << _32)) >> (bit & _31)
+        n = _EXTRA[symbol]
+        z = _START[symbol] + (held & ((_1 << n) - _1))
+        bit += n
         out[i] = np.uint64(base[i]) + ((z >> _1) ^ (_0 - (z & _1)))
     return bit
