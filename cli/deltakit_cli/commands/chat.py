@@ -43,6 +43,15 @@ def command(model: str, tenants: tuple[str, ...], fmt: str, **settings: Any) -> 
     from deltakit.generate.company import named_tenants
 
     chat = open_chat(model, named_tenants(model, tenants), **settings)
+    try:
+        _talk(chat, fmt)
+    except KeyboardInterrupt:
+        print(file=sys.stderr)
+        raise click.exceptions.Exit(130) from None
+
+
+def _talk(chat: Chat, fmt: str) -> None:
+    """Until the input ends, or /exit."""
     for line in _lines(chat):
         if line.startswith("/"):
             if not _obey(chat, line):
