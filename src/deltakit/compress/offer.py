@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 __all__ = ["Offer", "Study", "offers"]
 
 
-_WIDE = 1024  # columns of a Gram matrix whose eigenvalues cost nothing in float64
+_WIDE = 256  # columns of a Gram matrix whose eigenvalues cost nothing in float64
 _JITTER = 1e-9  # of the mean moment: fewer inputs than columns leave directions without any
 _BLOCK = 1 << 20  # elements that are float64 at a time
 
@@ -51,7 +51,7 @@ class Study:
     @cached_property
     def spectrum(self) -> NDArray[np.float64]:
         """Squared singular values (of the whitened matrix where there is a Hessian), descending, in units of
-        `energy`. For sizes, not for numbers: above 1024 columns good to 1e-6 of the largest."""
+        `energy`. For sizes, not for numbers: above 256 columns good to 1e-6 of the largest."""
         import torch
 
         rows = torch.from_numpy(np.ascontiguousarray(self.rows))

@@ -51,13 +51,16 @@ def allot(spectrum: NDArray[np.float64], shape: Shape, budget: int, least: int =
     if payload_bytes(shape, _runs(at(0.0))) <= budget:
         return _runs(at(0.0))
     dear, cheap = 0.0, float(energy[0])
+    rich, poor = at(dear), at(cheap)
     for _ in range(60):
         price = np.sqrt(max(dear, 1e-30 * cheap) * cheap)
-        if payload_bytes(shape, _runs(at(price))) <= budget:
-            cheap = price
+        found = at(price)
+        if payload_bytes(shape, _runs(found)) <= budget:
+            cheap, poor = price, found
         else:
-            dear = price
-    rich, poor = at(dear), at(cheap)
+            dear, rich = price, found
+        if np.count_nonzero(rich != poor) <= 1:  # no price between them gives anything else
+            break
     lo, hi = 0, len(energy)
     while lo < hi:
         middle = (lo + hi + 1) // 2
@@ -95,7 +98,8 @@ def expected(spectrum: NDArray[np.float64], bands: Sequence[Band]) -> float:
 
 def _runs(bits: NDArray[np.int64]) -> tuple[Band, ...]:
     """The bands of bits per rank, most bits first."""
-    return tuple((code, int((bits == code).sum())) for code in range(8, 0, -1) if (bits == code).any())
+    counts = np.bincount(bits, minlength=9)
+    return tuple((code, int(counts[code])) for code in range(8, 0, -1) if counts[code])
 
 
 def most(bands: Callable[[int], Sequence[Band]], top: int, shape: Shape, budget: int, stored: str = "BF16") -> int:

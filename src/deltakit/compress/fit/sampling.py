@@ -11,7 +11,7 @@ from deltakit.delta.terms.base import Float32
 
 __all__ = ["column_weights", "sampled", "white"]
 
-_ELEMENTS = 1 << 15
+_ELEMENTS = 1 << 14
 
 
 def column_weights(study: Study) -> Float32:
