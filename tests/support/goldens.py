@@ -53,6 +53,7 @@ SPELLED: Mapping[str, tuple[tuple[str, int | None], ...]] = {
     "sign_lowrank": (("sign_lowrank", 150), ("sign_lowrank(rank=2, bits=4)", None)),
     "dare": (("dare", 150), ("dare(bits=2, density=0.4, group=16)", None), ("dare(bits=16, density=0.2)", None)),
     "group_quant": (
+        ("group_quant", 200),
         ("group_quant(bits=3, group=8)", None),
         ("group_quant(bits=4, grid='zero')", None),
         ("group_quant(bits=2, group=16, grid='midrise')", None),
