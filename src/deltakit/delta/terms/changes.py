@@ -46,10 +46,6 @@ class Changes(Tied):
         head = np.array([step, *map(len, chunks)], "<u4").tobytes()
         return cls(spec, memoryview(head + b"".join(chunks)), base, name)
 
-    @property
-    def step(self) -> int:
-        return self._table()[0]
-
     def bits(self, lo: int, hi: int) -> memoryview:
         out = base_bits(self.bound, self.name, lo, hi, self.spec.dtype).copy()
         step, bounds = self._table()
