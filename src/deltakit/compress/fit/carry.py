@@ -69,7 +69,7 @@ def carried(target: Floats, weights: Floats, codes: Sequence[Code], inputs: Inpu
         elif inputs is None:
             _rows(left[lo:hi], inner, bits[lo:hi], out[lo:hi])
         else:
-            _tiles(left[lo:hi], inner, bits[lo:hi], out[lo:hi], inputs.shares)
+            _tiles(left[lo:hi], inner, bits[lo:hi], out[lo:hi], inputs)
         if hi < len(left):
             left[hi:] -= _product(weights[lo:hi, hi:].T, left[lo:hi])
     if inputs is not None:
@@ -99,11 +99,15 @@ def _by_trellis(left: Floats, inner: Floats, codes: Sequence[Code], out: Floats)
         left[k + 1 :] -= inner[k, k + 1 :, None] * left[k]
 
 
-def _tiles(left: Floats, inner: Floats, bits: NDArray[np.int64], out: Floats, columns: Floats) -> None:
-    """A block of ranks, by tiles of columns. The scales are found before anything is carried within the block."""
-    from deltakit.compress.fit.kernels.carry import code_tile, search
+def _tiles(left: Floats, inner: Floats, bits: NDArray[np.int64], out: Floats, inputs: Inputs) -> None:
+    """A block of ranks, by tiles of columns. The scales are found before anything is carried within the block, for
+    errors that weigh what they do once those before them are made good."""
+    from deltakit.compress.fit.kernels.carry import code_tile, search_weighted
 
-    scales = np.array([search(x, b, STEP[b], AROUND, INSIDE) if b else 0.0 for x, b in zip(left, bits, strict=True)])
+    columns, weights = inputs.shares, inputs.weights
+    scales = np.zeros(len(left))
+    for k, b in enumerate(bits):
+        scales[k] = search_weighted(left[k], weights, b, STEP[b], AROUND, INSIDE) if b else 0.0
     own = _owned(left.shape, left.dtype)
     for lo in range(0, left.shape[1], _COLUMNS):
         at = slice(lo, min(lo + _COLUMNS, left.shape[1]))
