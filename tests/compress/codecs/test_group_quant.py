@@ -71,9 +71,9 @@ def test_zeros_stay_zeros_where_there_are_many():
 
 def test_offers_say_what_will_be_lost():
     made = list(offers(GroupQuant(), Study(SPEC, ROWS)))
-    assert [offer.codec.bits for offer in made] == list(range(1, 9))
+    assert [offer.nbytes for offer in made] == [GroupQuant(bits=bits).least(SPEC) for bits in range(1, 9)]
     for offer in made:
-        term = encode(offer.codec)
+        term = encode(offer.codec, budget=offer.budget)
         assert offer.nbytes == term.nbytes
         assert offer.error == pytest.approx(loss(term) * float((ROWS**2).sum()), rel=0.03)
     assert [offer.codec.bits for offer in offers(GroupQuant(bits=3), Study(SPEC, ROWS))] == [3]

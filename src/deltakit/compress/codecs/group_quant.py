@@ -71,12 +71,14 @@ class GroupQuant:
         return (Grouped.of(ctx.spec, codes, scales, bits, group, zero, wide),)
 
     def offers(self, study: Study) -> Iterator[Offer]:
-        """Every number of bits with groups of `group`, measured on a sample of rows; with a Hessian, errors of
-        different elements are taken to be independent but for what GPTQ saves by carrying them."""
+        """Every number of bits with groups of `group`, measured on a sample of rows: between two of them, budgets
+        share the rows out, and errors with them. With a Hessian, errors of different elements are taken to be
+        independent but for what GPTQ saves by carrying them."""
         saved = 1.0 if study.hessian is None else carried_share(study.hessian)
         for bits in (self.bits,) if self.bits else range(1, 9):
             codec = replace(self, bits=bits)
-            yield Offer(codec, None, codec.least(study.spec), saved * sampled(study, codec.restored))
+            nbytes, error = codec.least(study.spec), saved * sampled(study, codec.restored)
+            yield Offer(self, None if self.bits else nbytes, nbytes, error)
 
     def restored(self, rows: Float32) -> Float32:
         """What fixed `bits` make of some rows."""

@@ -71,7 +71,7 @@ class RowsCodec:
             return
         small = Study(study.spec.with_rows(len(ids)), np.ascontiguousarray(study.rows[ids]), facing)
         bitmap = Rows(study.spec, ids, ()).nbytes
-        for offer in offers(CODECS.make("group_quant"), small):
+        for offer in (o for bits in range(1, 9) for o in offers(CODECS.make("group_quant", bits=bits), small)):
             text = CODECS.spell(offer.codec, offer.codec.name)
             yield Offer(replace(self, inner=text), None, bitmap + offer.nbytes, offer.error)
 
