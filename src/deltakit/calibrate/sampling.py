@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
-from deltakit.calibrate.text import open_text
+from deltakit.calibrate.text import Text, open_text
 from deltakit.errors import InputError, RecipeError, ResourceError
 
 if TYPE_CHECKING:
@@ -38,11 +38,14 @@ class Sampling:
 
     def batches(self, sidecar: Sidecar) -> Batches:
         """The token ids, by the tokenizer of a sidecar. InputError for a text that is missing, empty or too short."""
+        return self.of(open_text(self.text), sidecar)
+
+    def of(self, text: Text, sidecar: Sidecar) -> Batches:
+        """The same of a text that is open already."""
         from deltakit.calibrate.batches import encode_text
         from deltakit.runtime import load_tokenizer
 
         length = self.length or room(sidecar)
-        text = open_text(self.text)
         return encode_text(text, load_tokenizer(sidecar), samples=self.samples, length=length, batch=self.batch)
 
     def described(self, batches: Batches) -> dict[str, Any]:
@@ -62,7 +65,7 @@ def open_walker(specs: Mapping[str, TensorSpec], sidecar: Sidecar, batches: Batc
     return Walker(specs, sidecar, batches, device=device)
 
 
-def check_runnable(sidecar: Sidecar, what: str) -> None:
+def check_runnable(sidecar: Sidecar, what: str, whose: str = "the model") -> None:
     """Before a weight is read: RecipeError without transformers, InputError without configuration or tokenizer."""
     if find_spec("transformers") is None:
         raise RecipeError(
@@ -70,7 +73,7 @@ def check_runnable(sidecar: Sidecar, what: str) -> None:
         )
     if sidecar.config is None or not any(n.startswith(("tokenizer", "vocab", "spiece")) for n in sidecar.files):
         lacks = "config.json" if sidecar.config is None else "tokenizer"
-        raise InputError(f"{what} runs the model, and there is no {lacks} with it", remedy=f"add its {lacks}")
+        raise InputError(f"{what} runs the model, and {whose} has no {lacks}", remedy=f"add its {lacks}")
 
 
 def room(sidecar: Sidecar) -> int:

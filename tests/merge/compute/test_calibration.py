@@ -174,7 +174,7 @@ def test_a_base_that_cannot_run_is_refused_when_planning(file: str, what: str, t
 
 
 def test_without_transformers_the_remedy_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    import deltakit.merge.compute.calibration as room
+    import deltakit.calibrate.sampling as room
 
     base, models = runnable(tmp_path)
     monkeypatch.setattr(room, "find_spec", lambda name: None)

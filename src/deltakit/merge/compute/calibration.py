@@ -9,17 +9,17 @@ from __future__ import annotations
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from pydantic import Field
 
+from deltakit.calibrate.sampling import LENGTH, Sampling, check_runnable, open_walker
 from deltakit.calibrate.text import Text, open_text
 from deltakit.checkpoint.sidecar import Sidecar
 from deltakit.delta.experts import Apart, Together
 from deltakit.delta.terms.base import Float32
-from deltakit.errors import InputError, RecipeError, ResourceError
+from deltakit.errors import RecipeError
 from deltakit.manifest import describe_input
 from deltakit.recipe import Section
 from deltakit.sparsify.flow import Flow, Pull
@@ -33,8 +33,6 @@ if TYPE_CHECKING:
     from deltakit.merge.sources.inputs import Inputs
 
 __all__ = ["Calibration", "Calibrator", "calibrator_for", "calibrator_of", "read_over"]
-
-_LENGTH = 512  # tokens of a sample, where neither the recipe nor the model says less
 
 
 class Calibration(Section):
@@ -71,13 +69,7 @@ class Calibrator:
 
     def walker(self, batches: Batches) -> Walker:
         """A frame that models of the base's shape walk through, under the names that they are stored under."""
-        import torch
-
-        from deltakit.calibrate.walk import Walker
-
-        if self.settings.device == "cuda" and not torch.cuda.is_available():
-            raise ResourceError("there is no CUDA device here", remedy="set the calibration's device to cpu")
-        return Walker(self.stored(self.base).specs, self.sidecar, batches, device=self.settings.device)
+        return open_walker(self.stored(self.base).specs, self.sidecar, batches, self.settings.device)
 
     def stored(self, tensors: TensorMap) -> TensorMap:
         """A model whose experts lie apart, as it is stored: packed, where the base has them packed."""
@@ -111,7 +103,7 @@ class Calibrator:
     def notes(self) -> tuple[str, ...]:
         """What the plan says about the text."""
         s = self.settings
-        size = f"up to {s.samples} samples of {s.length or f'at most {_LENGTH}'} tokens"
+        size = f"up to {s.samples} samples of {s.length or f'at most {LENGTH}'} tokens"
         own = [f"calibration text of model {k!r}: {t.name}" for k, t in sorted(self.texts.items())]
         return (f"calibration text: {self.text.name}, {size}", *own, *self.costs)
 
@@ -121,19 +113,8 @@ class Calibrator:
         return [describe_input(t.name, t.digest(), role="text", **({"key": k} if k else {})) for t, k in texts]
 
     def _batches(self, text: Text) -> Batches:
-        from deltakit.calibrate.batches import encode_text
-        from deltakit.runtime import load_tokenizer
-
         s = self.settings
-        return encode_text(
-            text, load_tokenizer(self.sidecar), samples=s.samples, length=s.length or self._room(), batch=s.batch
-        )
-
-    def _room(self) -> int:
-        config = self.sidecar.config or {}
-        config = config.get("text_config", config)
-        known = config.get("max_position_embeddings") or config.get("n_positions") or _LENGTH
-        return min(_LENGTH, int(known))
+        return Sampling(None, s.samples, s.length, s.batch).of(text, self.sidecar)
 
 
 def open_calibrator(
@@ -144,14 +125,8 @@ def open_calibrator(
     Raises InputError for texts (see `open_text`), a base without configuration or tokenizer, RecipeError without
     transformers.
     """
-    if find_spec("transformers") is None:
-        raise RecipeError(
-            "this method runs the models, which needs transformers", remedy='pip install "deltakit-llm[models]"'
-        )
     settings = settings or Calibration.model_validate({})
-    if sidecar.config is None or not any(n.startswith(("tokenizer", "vocab", "spiece")) for n in sidecar.files):
-        lacks = "config.json" if sidecar.config is None else "tokenizer"
-        raise InputError(f"this method runs the models, and the base has no {lacks}", remedy=f"add its {lacks}")
+    check_runnable(sidecar, "this method", "the base")
     opened = {key: open_text(text) for key, text in texts.items()}
     return Calibrator(settings, base, sidecar, open_text(settings.text), opened)
 
