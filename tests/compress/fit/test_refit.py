@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import torch
 
+from deltakit.compress.fit import refit
 from deltakit.compress.fit.refit import Target, alternate, coded, unit
 from deltakit.compress.fit.whiten import Inputs, whitened_svd
 from deltakit.compress.hessian import Hessian
@@ -100,3 +102,23 @@ def test_copies_and_zero_columns_do_no_harm():
 def test_unit_columns():
     made = unit(np.array([[3.0, 0.0], [4.0, 0.0]], np.float32))
     assert made.tolist() == [[0.6, 0.0], [0.8, 0.0]]
+
+
+def test_float32_is_what_float64_is_but_for_rounding():
+    d, codes = delta(96, 80, 7), ["F32"] * 12
+    v = unit(np.random.default_rng(8).standard_normal((80, 12)).astype(np.float32))
+    narrow = Target(d).view(v)
+    wide = Target(d.astype(np.float64)).delta.double() @ v
+    assert narrow.seen.dtype == torch.float32
+    assert np.allclose(coded(narrow.seen, narrow.gram, codes), coded(wide, v.T @ v, codes), atol=1e-5)
+
+
+def test_columns_that_depend_on_each_other_are_fitted_in_float64(monkeypatch):
+    seen_dtypes = []
+    carried = refit.carried
+    monkeypatch.setattr(refit, "carried", lambda t, *rest: seen_dtypes.append(t.dtype.name) or carried(t, *rest))
+    v = np.random.default_rng(9).standard_normal((48, 6)).astype(np.float32)
+    for copies in (v, np.concatenate([v, v[:, :2]], axis=1)):
+        view = Target(delta()).view(unit(copies, torch.float32))
+        assert np.isfinite(coded(view.seen, view.gram, [2] * copies.shape[1])).all()
+    assert seen_dtypes == ["float32", "float64"]

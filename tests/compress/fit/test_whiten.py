@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from deltakit.compress.fit.whiten import Inputs, whitened_svd
+from deltakit.compress.fit.whiten import Inputs, start, whitened_svd
 from deltakit.compress.hessian import Hessian
 from deltakit.errors import InputError, MismatchError
 from support.inputs import activations, moments
@@ -102,3 +102,15 @@ def test_what_is_not_finite_is_refused(bad):
     gram[1, 2] = bad
     with pytest.raises(InputError, match="not finite"):
         Inputs.of(Hessian(gram))
+
+
+@pytest.mark.parametrize("known", [False, True])
+def test_a_start_is_the_svd_as_far_as_it_is_wanted(known):
+    d = torch.from_numpy(np.random.default_rng(3).standard_normal((40, 24)).astype(np.float32))
+    inputs = Inputs.of(Hessian(moments(24))) if known else None
+    seen = []
+    u, s = start(d, inputs, 12, lambda values: seen.append(len(values)) or 5)
+    want, scales, _ = whitened_svd(d, inputs, 12)
+    assert (u.shape, seen) == ((40, 5), [12])
+    assert torch.allclose(s.double(), scales[:5], rtol=1e-4)
+    assert torch.allclose((u.double().T @ want[:, :5]).abs(), torch.eye(5, dtype=torch.float64), atol=2e-3)
