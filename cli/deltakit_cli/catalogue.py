@@ -18,6 +18,7 @@ _REGISTRIES = {
     "primitives": "deltakit.sparsify:TRANSFORMS",
     "posts": "deltakit.merge:POSTS",
     "codecs": "deltakit.compress.codec:CODECS",
+    "choosers": "deltakit.compress.plan.choice:CHOOSERS",
 }
 
 
@@ -63,7 +64,7 @@ KINDS: dict[str, Callable[[], list[dict[str, str]]]] = {
     "methods": lambda: _registered("methods"),
     "primitives": lambda: _registered("primitives"),
     "posts": lambda: _registered("posts"),
-    "codecs": lambda: _registered("codecs"),
+    "codecs": lambda: sorted(_registered("codecs") + _registered("choosers"), key=lambda item: item["name"]),
     "tasks": _tasks,
     "recipes": _recipes,
 }
