@@ -1,9 +1,9 @@
 """Four tenants over one base against four restored models, and against the base alone: one step, memory, agreement.
 
     python bench/make_family.py ...            # a base and fine-tunes of it, or any of your own
-    python bench/tenants.py BASE TUNED TUNED --work DIR [--rows 8] [--repeat 5]
+    python bench/tenants.py BASE TUNED TUNED --work DIR [--rows 8] [--repeat 12]
 
-Prints JSON: CPU milliseconds of one thread (median) of a prefill (rows x 32 tokens) and of one decoding step (a token
+Prints JSON: CPU milliseconds of one thread (median) of a prefill (rows x 16 tokens) and of one decoding step (a token
 a row), for every way to serve; bytes; the largest difference of the logits from the restored model's, of the largest.
 """
 
@@ -24,7 +24,7 @@ SETS = {
     "signs": ["sign", "sign(scale='row')", "sign(scale='column')", "sign"],
     "mixed": ["svd_mixed", "sign(scale='row')", "lowrank(rank=32)", "sign"],
 }
-TOKENS = 32
+TOKENS = 16
 
 
 def archives(base: str, tuned: list[str], work: Path, codecs: list[str]) -> list[str]:
@@ -71,8 +71,8 @@ def steps(model: Any, ids: Any, around: Callable[[], Any], repeat: int) -> dict[
         cache.crop(-1)
 
     return {
-        "prefill": timed(lambda: run(ids, growing_cache(model.config)), repeat),
-        "decode": timed(decode, 4 * repeat),
+        "prefill": timed(lambda: run(ids, growing_cache(model.config)), max(1, repeat // 4)),
+        "decode": timed(decode, repeat),
     }
 
 
@@ -105,7 +105,7 @@ def measure(base: str, texts: list[str], rows: int, repeat: int) -> dict[str, An
         memory = resident.memory()
         for form in ("auto", "terms", "rows") if hold == "fast" else ("auto",):
             resident.form = form
-            few = repeat if hold == "fast" and form != "rows" else 1
+            few = repeat if hold == "fast" else max(1, repeat // 4)
             found[f"{hold}, {form}"] = steps(resident.model, ids, lambda r=resident: r.rows(names), few)
         with resident.rows(names):
             logits = resident.model(input_ids=ids).logits
@@ -122,7 +122,7 @@ def main() -> None:
     parser.add_argument("tuned", nargs="+")
     parser.add_argument("--work", type=Path, required=True)
     parser.add_argument("--rows", type=int, default=8)
-    parser.add_argument("--repeat", type=int, default=5)
+    parser.add_argument("--repeat", type=int, default=12)
     parser.add_argument("--set", choices=sorted(SETS), action="append")
     given = parser.parse_args()
 
@@ -130,13 +130,9 @@ def main() -> None:
 
     torch.set_num_threads(1)
     with torch.inference_mode():
-        told = {
-            name: measure(
-                given.base, archives(given.base, given.tuned, given.work, SETS[name]), given.rows, given.repeat
-            )
-            for name in given.set or SETS
-        }
-    print(json.dumps(told, indent=1))
+        for name in given.set or SETS:
+            texts = archives(given.base, given.tuned, given.work, SETS[name])
+            print(json.dumps({name: measure(given.base, texts, given.rows, given.repeat)}, indent=1), flush=True)
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Sequence
 from typing import Any
 
@@ -69,6 +70,7 @@ def generate_texts(
                 assert engine.resident is not None
                 memory.append(engine.resident.memory())
             del engine
+            gc.collect()  # the base and its tenants hold each other, and the next model needs the room
         for name in alone:
             said[name] = ask(host.serve(open_model(name)), [None])[0]
     answers = [_answer(name, prompt, said[name][i]) for i, prompt in enumerate(prompts) for name in names]
