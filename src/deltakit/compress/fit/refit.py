@@ -32,6 +32,7 @@ __all__ = ["Target", "View", "alternate", "coded", "unit"]
 
 Float32 = NDArray[np.float32]
 Float64 = NDArray[np.float64]
+_ROWS = 256  # of a matrix in float64 at once
 _DAMP = 1e-6  # of the diagonal: two columns may be copies of one another
 _DEPENDENT = 0.03  # what a unit column has of its own, given those before it: below, float32 is too coarse
 
@@ -98,7 +99,7 @@ class Target:
         self.delta = torch.from_numpy(np.ascontiguousarray(delta)).to(device, copy=True)
         self.turned = self.delta.T.contiguous()
         self.weighed = self.delta if inputs is None else inputs.weigh(self.delta)
-        self.energy = float((self.weighed.double() * self.delta.double()).sum())
+        self.energy = _inner(self.weighed, self.delta)
 
     def right(self, left: torch.Tensor, codes: Sequence[Code]) -> Float32:
         """V (columns, rank) for unit columns of U."""
@@ -125,6 +126,12 @@ class Target:
         stored = to_float32(from_float32((s / length).astype(np.float32), "BF16"), "BF16")
         real = torch.from_numpy(stored * length).to(gram.device)
         return stored, self.energy - 2 * float(seen @ real) + float(real @ gram @ real)
+
+
+def _inner(first: torch.Tensor, second: torch.Tensor) -> float:
+    """The sum of products in float64, in row ranges: three whole copies would be the peak of all coding."""
+    pairs = zip(first.split(_ROWS), second.split(_ROWS), strict=True)
+    return sum(float((a.double() * b.double()).sum()) for a, b in pairs)
 
 
 def alternate(
