@@ -95,6 +95,8 @@ def _add16(base: memoryview, rows: Float32) -> memoryview:
     from deltakit.delta.coding.kernels.added import add16
 
     out = np.empty(rows.size, "<u2")
+    if memoryview(base).nbytes != out.nbytes:  # a kernel would read on
+        raise MismatchError(f"the base gives {memoryview(base).nbytes} bytes of a tensor where {out.nbytes} belong")
     add16(out, np.uint64(np.frombuffer(base, np.uint8).ctypes.data), rows.ravel())
     return as_bytes(out)
 

@@ -10,6 +10,7 @@ from deltakit.delta.applied import Applied
 from deltakit.delta.coding.kernels.added import add16
 from deltakit.delta.expression import Delta, Entry, Part
 from deltakit.delta.terms.dense import Dense
+from deltakit.errors import MismatchError
 from deltakit.tensors import Mapped, TensorSpec, from_float32, to_float32
 
 PATTERNS = np.arange(1 << 16, dtype="<u2")
@@ -49,3 +50,16 @@ def test_large_ranges_of_a_model_have_the_bytes_of_small_ones(monkeypatch: pytes
     found = bytes(model.buffer("w"))
     monkeypatch.setattr(applied, "_LARGE", 1 << 60)
     assert bytes(model.buffer("w")) == found
+
+
+def test_a_base_that_gives_too_little_is_refused() -> None:
+    class Short(Mapped):
+        def buffer(self, name: str, lo: int = 0, hi: int | None = None) -> memoryview:
+            return memoryview(bytes(10))
+
+    spec = TensorSpec((300, 500), "BF16")
+    delta = Delta(
+        {"w": Entry(spec, 300, (Part(1.0, Dense.of(lambda lo, hi: np.ones((hi - lo, 500), np.float32), spec)),))}
+    )
+    with pytest.raises(MismatchError, match="gives 10 bytes"):
+        Applied(Short({"w": spec}, lambda *_: b""), delta).buffer("w")
