@@ -12,6 +12,8 @@ import pytest
 from deltakit.delta.file.container import open_delta
 from deltakit_cli.errors import guarded
 from deltakit_cli.main import cli
+from support.cli import call
+from support.models import tiny_tuned
 
 
 def run(capsys, *args):
@@ -154,3 +156,17 @@ def test_torchrun_writes_what_one_process_writes(tiny_base, tiny_grown, tmp_path
         assert done.stdout.count("wrote ") == 1  # the leader speaks
         assert (tmp_path / name).read_bytes() == (tmp_path / f"{name}-crew").read_bytes()
     assert sorted(p.name for p in tmp_path.iterdir()) == ["blind", "blind-crew", "seeing", "seeing-crew"]
+
+
+def test_healing_says_what_it_brought(tiny_base, tmp_path):
+    tuned = tiny_tuned(tiny_base, tmp_path / "tuned", seed=5, size=2.0)
+    words = ("compress", tiny_base, tuned, "--calibrate", "builtin", "--samples", 12, "--length", 24, "--batch", 3)
+    more = ("--bytes", 9000, "--heal", 4, "--heal-rate", 0.03)
+    made = call(*words, *more, "-o", tmp_path / "a", "--format", "json").json
+    assert made["bytes"] == (tmp_path / "a").stat().st_size <= 9000
+    assert made["healed"]["after"] < made["healed"]["before"]
+    said = call(*words, *more, "-o", tmp_path / "b", "--format", "human")
+    assert "healed in 4 steps: KL divergence" in said.out
+    wrong = call(*words, "--heal", 4, "--curve", "8,16", "-o", tmp_path / "c")
+    assert wrong.code == 2
+    assert "--heal is for one fine-tune" in wrong.err

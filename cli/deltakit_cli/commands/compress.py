@@ -30,6 +30,7 @@ deltakit compress models/base models/math --codec svd_mixed --codec "*embed_toke
     --bytes 200000 -o math.archive
 deltakit compress models/base math.delta --codec lowrank --bytes sign.archive -o math.archive
 deltakit compress models/base models/math --calibrate builtin --ratio 16 -o math.archive
+deltakit compress models/base models/math --calibrate builtin --heal 200 --ratio 32 -o math.archive
 deltakit compress models/base models/math models/chat --hessians base.hessians --ratio 16 -o archives/
 deltakit compress models/base models/math --codec auto --curve 8,16,32,64 --tasks gsm8k -o curve"""
 
@@ -61,6 +62,18 @@ def _served_options(function: F) -> F:
     )(function)  # fmt: skip
 
 
+def _heal_options(function: F) -> F:
+    """--heal, --heal-rate."""
+    function = click.option(
+        "--heal-rate", type=click.FloatRange(0, min_open=True),
+        help="By how much of itself a number may move in a step.  [default: 0.003]",
+    )(function)  # fmt: skip
+    return click.option(
+        "--heal", type=click.IntRange(1), metavar="N",
+        help="Then distil scales and one-dimensional tensors from the fine-tune, N steps on the calibration's text.",
+    )(function)  # fmt: skip
+
+
 def _curve_options(function: F) -> F:
     """--curve, --tasks, --limit, --data, --max-new-tokens."""
     function = click.option("--max-new-tokens", type=click.IntRange(1), help="Instead of each task's own.")(function)
@@ -77,6 +90,7 @@ def _curve_options(function: F) -> F:
 @click.argument("tuned", nargs=-1, required=True, metavar="TUNED...")
 @_size_options
 @calibration_options
+@_heal_options
 @_served_options
 @_curve_options
 @output_option(help="The archive to write; with --curve or several TUNED, the folder.")
@@ -105,9 +119,37 @@ def command(
     )  # fmt: skip
     crew = ranks()
     bar = progress(fmt if crew.leads else "quiet")
+    if more["heal"] is not None and not dry_run:
+        _check_healable(tuned, more, crew)
+        emit(_healed(request, more["heal"], more["heal_rate"], bar), _done, fmt)
+        return
     made, show = _work(request, tuned, dry_run, {key: more[key] for key in _CURVE}, bar, crew)
     if crew.leads:
         emit(made, show, fmt)
+
+
+def _check_healable(tuned: tuple[str, ...], more: Mapping[str, Any], crew: Ranks) -> None:
+    from deltakit.errors import RecipeError
+
+    if len(tuned) > 1 or crew.world > 1 or any(more[key] is not None for key in _CURVE):
+        raise RecipeError(
+            "--heal is for one fine-tune, at one size, in one process",
+            remedy="compress first, each with --heal by itself",
+        )
+
+
+def _healed(request: Request, count: int, rate: float | None, bar: Progress) -> dict[str, Any]:
+    """Compressed, then distilled."""
+    from deltakit.train.distil import Steps
+    from deltakit.train.healing import compress_and_heal
+
+    made = compress_and_heal(request, Steps(count) if rate is None else Steps(count, rate), bar)
+    found = made.healed.distilled
+    healed = {
+        "steps": count, "before": found.before, "after": found.after, "numbers": found.numbers, "kept": found.kept,
+        "one_dimensional": made.healed.vectors,
+    }  # fmt: skip
+    return {**_result(made.compressed), "healed": healed}
 
 
 def _work(
@@ -215,6 +257,14 @@ def _done(result: Mapping[str, Any]) -> None:
     )
     if result["relative_error"] is not None:
         out.print(f"relative squared error of their weights: {result['relative_error']:.4f}")
+    if "healed" in result:
+        found = result["healed"]
+        words = "KL divergence from the fine-tune on text that was not trained on"
+        out.print(
+            f"healed in {found['steps']} steps: {words} {found['before']:.4f} -> {found['after']:.4f} nats per token"
+        )
+        if not found["kept"]:
+            out.print("healing did no good, or had no room: the archive is as it was compressed")
 
 
 def _each(show: Show) -> Show:
