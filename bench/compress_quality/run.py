@@ -25,20 +25,22 @@ BASE = ROOT / "recipes/demo/base"
 SEEDS, KINDS, BITS = (0, 1, 2), ("math", "chat"), (4.0, 2.0, 1.0)
 HELD_OUT = 100
 
-# label -> codec and further options; "fixed" codecs have a size of their own
+# label -> codec and further options
+LOOK = ["--samples", "64", "--length", "128"]
 CODECS: dict[str, tuple[str, list[str]]] = {
-    "svd_mixed, calibrated": ("svd_mixed", ["--calibrate", "{text}"]),
-    "svd_mixed, neutral text": ("svd_mixed", ["--calibrate", "builtin"]),
+    "svd_mixed, calibrated": ("svd_mixed", ["--calibrate", "{text}", *LOOK]),
+    "svd_mixed, neutral text": ("svd_mixed", ["--calibrate", "builtin", *LOOK]),
     "svd_mixed, data-free": ("svd_mixed", []),
-    "delta_come (reference), calibrated": ("delta_come", ["--calibrate", "{text}"]),
+    "svd_mixed, calibrated, healed": ("svd_mixed", ["--heal", "200", "--calibrate", "{text}", *LOOK]),
+    "delta_come (reference), calibrated": ("delta_come", ["--calibrate", "{text}", *LOOK]),
     "lowrank": ("lowrank", []),
     "sign": ("sign", []),
     "sign_lowrank": ("sign_lowrank", []),
     "group_quant": ("group_quant", []),
     "auto": ("auto", []),
-    "auto, calibrated": ("auto", ["--calibrate", "{text}"]),
+    "auto, calibrated": ("auto", ["--calibrate", "{text}", *LOOK]),
 }
-FIXED = ("sign",)
+LAST = ("sign", "svd_mixed, calibrated, healed")  # at the smallest size alone: one has no other, one takes long
 RECORDS = {"math": "metamath", "chat": "instruction"}
 
 
@@ -57,12 +59,12 @@ def archives(family: Path, out: Path, bits: tuple[float, ...]) -> Iterator[tuple
     for kind in KINDS:
         for seed in SEEDS:
             for label, (codec, options) in CODECS.items():
-                for size in bits[-1:] if label in FIXED else bits:
+                for size in bits[-1:] if label in LAST else bits:
                     name = f"{kind}-{seed}-{label}-{size:g}".replace(" ", "_").replace(",", "")
                     path = out / "archives" / name
                     path.parent.mkdir(parents=True, exist_ok=True)
                     given = [w.format(text=family / f"{kind}.jsonl") for w in options]
-                    if label not in FIXED:
+                    if label != "sign":
                         given += ["--bytes", int(numel * size / 8)]
                     if not path.exists():
                         given += ["-o", path, "--format", "quiet"]
