@@ -20,7 +20,7 @@ __all__ = ["Differences", "Factors", "Held", "PackedFactors", "PackedTerm", "Sig
 
 
 _FEW = 64  # tokens up to which signs are looked up, packed, and not unpacked and multiplied
-_LARGE = 1 << 16  # elements from which that is worth a compiled loop
+_LARGE = 1 << 12  # elements from which that is worth a compiled loop
 
 
 class Held(ABC):
