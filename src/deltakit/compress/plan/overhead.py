@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -18,11 +19,13 @@ from deltakit.delta.file.container import KIND, pack_header, pack_tensor
 from deltakit.delta.file.write import differing
 from deltakit.delta.site import Site
 from deltakit.delta.terms.lowrank import matrix_shape
+from deltakit.delta.terms.rows import bitmap_bytes
 from deltakit.tensors import TensorSpec
 
 __all__ = ["Overhead", "overhead"]
 
 _SLACK = 0.01  # of the index: checksums, which are not known yet, pack a little better or worse
+_MORE = 3  # bytes for each coded matrix: so do its sizes and ranks
 _SAMPLE = TensorSpec((40, 32), "F32")
 _WIDE = 64  # columns from which on a spectrum asks for many widths
 
@@ -59,13 +62,13 @@ class Overhead:
         """With these budgets."""
         items = {r.name: self.items[r.name] | (self._stand_in(r) if _is_coded(r) else {}) for r in rows}
         head = len(pack_header({**self.index, "tensors": items}))
-        return head + int(head * _SLACK) + 8 + self.stored
+        return head + int(head * _SLACK) + _MORE * sum(map(_is_coded, rows)) + 8 + self.stored
 
     def _stand_in(self, row: Row) -> dict[str, Any]:
         """What a coded matrix will add to its index item: the terms of a small matrix, with as many digits."""
         size = row.budget or row.spec.nbytes // 16
         mark = zlib.crc32(row.name.encode())  # sizes and ranks differ from matrix to matrix, so that they pack badly
-        parts = [[1.0, k, _grown(f, row, mark), max(1, size - mark % 9)] for k, f in self._terms(row, size)]
+        parts = [[1.0, k, _filled(f, row, mark, size), max(1, size - mark % 9)] for k, f in self._terms(row, size)]
         return {"p": parts, "c": checksum(row.name.encode())}
 
     def _terms(self, row: Row, size: int) -> list[tuple[str, dict[str, Any]]]:
@@ -91,10 +94,20 @@ def _sample(text: str, bits: int) -> list[tuple[str, dict[str, Any]]]:
     return [(t.kind, t.save()[0]) for t in codec.encode(values, Context(Site("sample"), _SAMPLE, budget))]
 
 
+def _filled(fields: dict[str, Any], row: Row, mark: int, size: int) -> dict[str, Any]:
+    """The sample's fields with everything in them that differs from matrix to matrix: keys, thresholds, bands, the
+    sizes of inner terms."""
+    if "k" in fields:
+        key = int.from_bytes(hashlib.sha256(row.name.encode()).digest()[:8], "little")
+        return fields | {"k": key, "t": max(1, key >> 32)}
+    if isinstance(fields.get("p"), list):
+        inner = [[kind, _filled(f, row, mark, size), max(1, size - mark % 97)] for kind, f, _ in fields["p"]]
+        return fields | {"b": max(1, bitmap_bytes(row.spec.rows) - mark % 7), "p": inner}
+    return _grown(fields, row, mark) if isinstance(fields.get("b"), list) else fields
+
+
 def _grown(fields: dict[str, Any], row: Row, mark: int) -> dict[str, Any]:
     """Bands with ranks of as many digits as this matrix will have, and two bands more: the sample has no spectrum."""
-    if not isinstance(fields.get("b"), list):
-        return fields
     side = min(matrix_shape(row.spec))
     times = max(1, side // min(_SAMPLE.shape))
     bands = [[code, rank * times + mark % (7 + times)] for code, rank in fields["b"]]
