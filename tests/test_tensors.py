@@ -23,6 +23,7 @@ from deltakit.tensors import (
     numpy_bits,
     read,
     rename,
+    rounded,
     row_blocks,
     select,
     to_float32,
@@ -71,6 +72,7 @@ def test_every_half_precision_pattern_comes_back(dtype: str) -> None:
 def test_rounding_is_torchs(dtype: str, patterns: list[int]) -> None:
     values = np.array(patterns, np.uint32).view(np.float32)
     ours = to_float32(from_float32(values, dtype).tobytes(), dtype)
+    assert np.array_equal(rounded(values[::2, None], dtype), ours[::2, None], equal_nan=True)
     theirs = torch.from_numpy(values.copy()).to(torch_dtype(dtype)).float().numpy()
     assert np.array_equal(ours, theirs, equal_nan=True)
 

@@ -33,6 +33,7 @@ __all__ = [
     "prefetch",
     "read",
     "rename",
+    "rounded",
     "row_blocks",
     "same",
     "select",
@@ -185,6 +186,12 @@ def from_float32(values: Float32, dtype: str) -> NDArray[Any]:
     if nan.any():  # the carry could turn a NaN into an infinity
         rounded[nan] = (bits[nan] >> 16).astype(np.uint16) | 0x40
     return rounded
+
+
+def rounded(values: NDArray[Any], dtype: str) -> Float32:
+    """The nearest numbers of `dtype`, as float32, in the shape of `values`: what is read back once they are stored."""
+    whole = np.ascontiguousarray(values, np.float32)
+    return to_float32(from_float32(whole, dtype), dtype).reshape(values.shape)
 
 
 def as_bytes(values: NDArray[Any]) -> memoryview:

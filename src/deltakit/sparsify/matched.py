@@ -9,7 +9,7 @@ import numpy as np
 
 from deltakit.delta.terms.base import Float32
 from deltakit.sparsify.flow import Flow, Grain, Pull, Transform
-from deltakit.tensors import TensorSpec, from_float32, row_blocks, to_float32
+from deltakit.tensors import TensorSpec, rounded, row_blocks
 
 __all__ = ["MatchL1", "Matched"]
 
@@ -70,11 +70,11 @@ def _norm(pull: Pull, name: str, spec: TensorSpec) -> np.float32:
     """The L1 norm: summed in float64, rounded to the tensor's dtype if it fits."""
     total = sum(float(np.abs(pull(name, lo, hi)).sum(dtype=np.float64)) for lo, hi in row_blocks(spec))
     with np.errstate(over="ignore"):
-        rounded = np.float32(_rounded(np.asarray(total, np.float32), spec.dtype))
-    return rounded if np.isfinite(rounded) else np.float32(total)
+        near = np.float32(_rounded(np.asarray(total, np.float32), spec.dtype))
+    return near if np.isfinite(near) else np.float32(total)
 
 
 def _rounded(values: Float32, dtype: str) -> Float32:
     if dtype not in ("BF16", "F16"):
         return values
-    return to_float32(from_float32(values, dtype), dtype).reshape(values.shape)
+    return rounded(values, dtype)

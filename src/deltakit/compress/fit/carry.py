@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from deltakit.compress.fit.grids import AROUND, INSIDE, STEP
 from deltakit.delta.coding.factor import Code
 from deltakit.delta.coding.trellis import TRELLIS
-from deltakit.tensors import FLOAT_DTYPES, from_float32, to_float32
+from deltakit.tensors import FLOAT_DTYPES, rounded
 
 if TYPE_CHECKING:
     import torch
@@ -140,5 +140,5 @@ def _stored(values: Floats, codes: Sequence[Code]) -> Float32:
     for k, code in enumerate(codes):
         if code in FLOAT_DTYPES:
             length = float(np.sqrt((out[:, k] ** 2).sum())) or 1.0
-            out[:, k] = to_float32(from_float32((out[:, k] / length).astype(np.float32), str(code)), str(code))
+            out[:, k] = rounded(out[:, k] / length, str(code))
     return out.astype(np.float32, copy=False)

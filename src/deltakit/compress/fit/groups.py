@@ -11,8 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deltakit.compress.fit.grids import AROUND, INSIDE, STEP
+from deltakit.delta.coding.grid import scaled
 from deltakit.delta.coding.packing import Codes, check_bits
-from deltakit.tensors import from_float32, to_float32
+from deltakit.tensors import rounded
 
 __all__ = ["error", "grid_pays", "quantise_groups", "quantise_mixed", "quantise_rows"]
 
@@ -82,9 +83,7 @@ def grid_pays(rows: Float32, bits: int, group: int) -> bool:
 def error(rows: Float32, bits: int, group: int, zero: bool) -> float:
     """The squared error of coded rows."""
     codes, scales = quantise_rows(rows, bits, group, zero)
-    middle = np.float32(1 << (bits - 1) if zero else ((1 << bits) - 1) / 2)
-    made = (codes - middle) * np.repeat(scales, group, axis=1)[:, : rows.shape[1]]
-    return float(((rows - made).astype(np.float64) ** 2).sum())
+    return float(((rows - scaled(codes, scales, group, bits, zero)).astype(np.float64) ** 2).sum())
 
 
 def _starts(bits: int, zero: bool) -> tuple[Float32, Float32]:
@@ -119,5 +118,4 @@ def _codes(x: Float32, scale: Float32, half: int, odd: int) -> NDArray[np.int64]
 
 def _stored(scale: Float32) -> Float32:
     """Rounded to bfloat16."""
-    bounded = np.clip(scale, -_LARGEST, _LARGEST)
-    return to_float32(from_float32(bounded, "BF16"), "BF16").reshape(scale.shape)
+    return rounded(np.clip(scale, -_LARGEST, _LARGEST), "BF16")

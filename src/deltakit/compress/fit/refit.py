@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from deltakit.compress.fit.carry import carried, unrolled
 from deltakit.delta.coding.factor import Code
-from deltakit.tensors import from_float32, to_float32
+from deltakit.tensors import rounded
 
 if TYPE_CHECKING:
     import torch
@@ -123,7 +123,7 @@ class Target:
         even = gram / size / size[:, None] + _DAMP**2 * torch.eye(len(gram), dtype=gram.dtype, device=gram.device)
         s = (torch.linalg.solve(even, seen / size) / size).numpy(force=True)
         length = _lengths(u) * _lengths(v)
-        stored = to_float32(from_float32((s / length).astype(np.float32), "BF16"), "BF16")
+        stored = rounded(s / length, "BF16")
         real = torch.from_numpy(stored * length).to(gram.device)
         return stored, self.energy - 2 * float(seen @ real) + float(real @ gram @ real)
 

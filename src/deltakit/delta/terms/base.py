@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deltakit.errors import MismatchError
-from deltakit.tensors import TensorMap, TensorSpec, from_float32, row_blocks, to_float32
+from deltakit.tensors import TensorMap, TensorSpec, rounded, row_blocks, to_float32
 
 __all__ = ["Float32", "Term", "base_floats"]
 
@@ -23,7 +23,7 @@ def base_floats(base: TensorMap, name: str, lo: int, hi: int, dtype: str) -> Flo
     spec = base.specs[name]
     values = to_float32(base.buffer(name, lo, hi), spec.dtype)
     if dtype != spec.dtype:
-        values = to_float32(from_float32(values, dtype), dtype)
+        values = rounded(values, dtype)
     return values.reshape(hi - lo, spec.row_size)
 
 

@@ -17,7 +17,7 @@ from deltakit.delta.coding.packing import Codes, pack, packed_size, unpack
 from deltakit.delta.terms.base import Float32, Term
 from deltakit.delta.terms.lowrank import matrix_shape
 from deltakit.errors import CheckpointError
-from deltakit.tensors import TensorSpec, from_float32, to_float32
+from deltakit.tensors import TensorSpec, from_float32, rounded, to_float32
 
 __all__ = ["Grouped", "grouped_bytes"]
 
@@ -56,9 +56,8 @@ class Grouped(Term):
         wide: int | None = None,
     ) -> Grouped:
         """Codes of the matrix' shape; scales are rounded to bfloat16."""
-        rounded = to_float32(from_float32(np.ascontiguousarray(scales, np.float32), "BF16"), "BF16")
         packed = pack(codes[:wide], bits) + (b"" if wide is None else pack(codes[wide:], bits - 1))
-        return cls(spec, bits, group, rounded.reshape(scales.shape), memoryview(packed), zero, wide)
+        return cls(spec, bits, group, rounded(scales, "BF16"), memoryview(packed), zero, wide)
 
     def rows(self, lo: int, hi: int) -> Float32:
         height, width = matrix_shape(self.spec)

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from deltakit.delta.coding.factor import Code, Factor, factor_size, is_factor_code
 from deltakit.delta.terms.base import Float32, Term
 from deltakit.errors import CheckpointError, MismatchError
-from deltakit.tensors import FLOAT_DTYPES, ITEMSIZE, TensorSpec, from_float32, to_float32
+from deltakit.tensors import FLOAT_DTYPES, ITEMSIZE, TensorSpec, from_float32, rounded, to_float32
 
 __all__ = ["Band", "LowRank", "matrix_shape", "payload_bytes"]
 
@@ -59,8 +59,7 @@ class LowRank(Term):
     @classmethod
     def packed(cls, spec: TensorSpec, pairs: Sequence[tuple[Factor, Factor]], s: Float32) -> LowRank:
         """Bands with s, rounded to bfloat16: the scales of a delta need range more than digits."""
-        rounded = to_float32(from_float32(np.ascontiguousarray(s, np.float32), "BF16"), "BF16")
-        return cls(spec, tuple(pairs), rounded)
+        return cls(spec, tuple(pairs), rounded(s, "BF16"))
 
     @property
     def bands(self) -> tuple[Band, ...]:

@@ -18,7 +18,7 @@ from deltakit.delta.coding.minmax import MinMax, minmax_size
 from deltakit.delta.terms.base import Float32, Term
 from deltakit.delta.terms.lowrank import matrix_shape
 from deltakit.errors import CheckpointError
-from deltakit.tensors import TensorSpec, from_float32, to_float32
+from deltakit.tensors import TensorSpec, from_float32, rounded, to_float32
 
 __all__ = ["Bits", "MinMaxLowRank", "minmax_bytes"]
 
@@ -51,8 +51,7 @@ class MinMaxLowRank(Term):
         cls, spec: TensorSpec, pairs: Sequence[tuple[MinMax, MinMax]], s: Float32, group: int, turned: bool = False
     ) -> MinMaxLowRank:
         """s is rounded to bfloat16."""
-        rounded = to_float32(from_float32(np.ascontiguousarray(s, np.float32), "BF16"), "BF16")
-        return cls(spec, group, tuple(pairs), rounded, turned)
+        return cls(spec, group, tuple(pairs), rounded(s, "BF16"), turned)
 
     @property
     def bands(self) -> tuple[Bits, ...]:

@@ -19,7 +19,7 @@ from deltakit.delta.coding.planes import deflate, inflate
 from deltakit.delta.terms.base import Float32, Term
 from deltakit.delta.terms.lowrank import matrix_shape
 from deltakit.errors import CheckpointError, MismatchError
-from deltakit.tensors import ITEMSIZE, TensorSpec, from_float32, to_float32
+from deltakit.tensors import ITEMSIZE, TensorSpec, from_float32, rounded, to_float32
 
 __all__ = ["Axis", "Sign", "scale_shape", "sign_bytes"]
 
@@ -52,21 +52,16 @@ class Sign(Term):
     @classmethod
     def of(cls, spec: TensorSpec, plus: NDArray[np.bool_], scales: Float32, axis: Axis, mask: Any = None) -> Sign:
         """`plus` says which elements are positive and `mask` (both of the matrix' shape) which are not zero."""
-        stored = _scale_dtype(axis)
-        rounded = to_float32(from_float32(np.ascontiguousarray(scales, np.float32), stored), stored)
+        stored = rounded(scales, _scale_dtype(axis)).reshape(scale_shape(matrix_shape(spec), axis))
         kept = plus if mask is None else plus[mask]
         bitmap = None if mask is None else memoryview(deflate(pack(mask, 1)))
-        return cls(
-            spec, axis, rounded.reshape(scale_shape(matrix_shape(spec), axis)), memoryview(pack(kept, 1)), bitmap
-        )
+        return cls(spec, axis, stored, memoryview(pack(kept, 1)), bitmap)
 
     def with_scales(self, scales: Float32) -> Sign:
         """The same signs with other scales, rounded as they are stored: what healing changes."""
         if scales.shape != self.scales.shape:
             raise MismatchError(f"{scales.shape} scales where the term has {self.scales.shape}")
-        stored = _scale_dtype(self.axis)
-        rounded = to_float32(from_float32(np.ascontiguousarray(scales, np.float32), stored), stored)
-        return replace(self, scales=rounded.reshape(self.scales.shape))
+        return replace(self, scales=rounded(scales, _scale_dtype(self.axis)))
 
     def rows(self, lo: int, hi: int) -> Float32:
         height, width = matrix_shape(self.spec)

@@ -10,7 +10,7 @@ from typing import TypeAlias
 import numpy as np
 
 from deltakit.delta.terms.base import Float32
-from deltakit.tensors import from_float32, to_float32
+from deltakit.tensors import rounded
 
 __all__ = ["FLOAT32", "Arithmetic", "fused_multiply_add"]
 
@@ -29,7 +29,7 @@ class Arithmetic:
         array = np.asarray(values, np.float32)
         if self.dtype == "F32":
             return array
-        return to_float32(from_float32(array, self.dtype), self.dtype).reshape(array.shape)
+        return rounded(array, self.dtype)
 
     def add(self, a: Number, b: Number) -> Float32:
         return self.round(np.add(a, b, dtype=np.float32))
