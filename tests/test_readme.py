@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import re
 import shlex
@@ -41,6 +42,8 @@ def world(tmp_path, monkeypatch):
     (tmp_path / "data" / "gsm8k" / "test.jsonl").write_text("".join(json.dumps(i) + "\n" for i in items))
     record = {"query": "What is 1 + 1?", "response": "The answer is: 2", "type": "GSM_AnsAug", "original_question": "?"}
     (tmp_path / "MetaMathQA-395K.json").write_text(json.dumps([record] * 3))
+    (tmp_path / "math.train.jsonl").write_text("".join(json.dumps(record) + "\n" for _ in range(8)))
+    monkeypatch.setattr("sys.stdin", io.StringIO("Hello\n"))  # what is said in `deltakit chat`
     monkeypatch.setenv("DELTAKIT_DATA", str(tmp_path / "data"))
     monkeypatch.chdir(tmp_path)
     return tmp_path
@@ -49,12 +52,17 @@ def world(tmp_path, monkeypatch):
 def test_every_command_of_the_readme_runs(world):
     found = commands()
     assert len(found) >= 9
-    assert {"extract", "apply", "merge", "sparsify", "compress", "eval", "init", "sft"} <= {words[1] for words in found}
+    assert {"extract", "apply", "merge", "sparsify", "compress", "generate", "export", "eval", "init", "sft"} <= {
+        words[1] for words in found
+    }
     for words in found:
         done = call(*words[1:])
         assert done.code == 0, (words, done.err)
     assert (world / "models" / "math-restored" / "model.safetensors").is_file()
     assert (world / "math-16x.delta").is_file()
+    assert (world / "archives" / "chat.archive").is_file()
+    assert (world / "math-lora" / "adapter_config.json").is_file()
+    assert (world / "math-curve" / "curve.html").is_file()
     assert not (world / "models" / "mine").exists()
 
 

@@ -22,7 +22,8 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parents[2]
 BASE = ROOT / "recipes/demo/base"
-SEEDS, KINDS, BITS = (0, 1, 2), ("math", "chat"), (4.0, 2.0, 1.0)
+SEEDS, KINDS, BITS = (0, 1, 2), ("math", "chat"), (4.0, 2.0, 1.0, 0.25)
+THREE = (1.0, 0.25)  # sizes that all seeds are compressed to; the others, where little is lost, the first alone
 HELD_OUT = 100
 
 # label -> codec and further options
@@ -40,7 +41,7 @@ CODECS: dict[str, tuple[str, list[str]]] = {
     "auto": ("auto", []),
     "auto, calibrated": ("auto", ["--calibrate", "{text}", *LOOK]),
 }
-LAST = ("sign", "svd_mixed, calibrated, healed")  # at the smallest size alone: one has no other, one takes long
+ONLY = {"sign": (1.0,), "svd_mixed, calibrated, healed": THREE, "group_quant": (4.0, 2.0), "sign_lowrank": (4.0, 2.0)}
 RECORDS = {"math": "metamath", "chat": "instruction"}
 
 
@@ -59,7 +60,9 @@ def archives(family: Path, out: Path, bits: tuple[float, ...]) -> Iterator[tuple
     for kind in KINDS:
         for seed in SEEDS:
             for label, (codec, options) in CODECS.items():
-                for size in bits[-1:] if label in LAST else bits:
+                for size in bits:
+                    if (seed and size not in THREE) or size not in ONLY.get(label, bits):
+                        continue
                     name = f"{kind}-{seed}-{label}-{size:g}".replace(" ", "_").replace(",", "")
                     path = out / "archives" / name
                     path.parent.mkdir(parents=True, exist_ok=True)

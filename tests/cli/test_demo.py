@@ -39,9 +39,14 @@ def test_the_whole_road(tmp_path, monkeypatch, capsys):
     assert sizes["expression: 0.7 math + 0.7 chat"] == sum(
         (tmp_path / "out" / f"{name}.delta").stat().st_size for name in ("math", "chat")
     )
+    tight = [sizes[f"codec: {name}, a quarter"] for name in ("svd_mixed", "auto", "svd_mixed, inputs known")]
+    assert max(tight) <= 44_000
+    assert sizes["codec: svd_mixed, inputs known, healed, an eighth"] <= 22_000
+    answers = json.loads((tmp_path / "out" / "tenants.json").read_text())
+    assert len(answers["answers"]) == 6
     assert (tmp_path / "out" / "report.html").stat().st_size > 100_000
     assert guarded(cli, ["demo", "-o", "out", "--quick"]) == 0
-    assert "0 of 29 steps ran" in capsys.readouterr().out
+    assert "0 of 35 steps ran" in capsys.readouterr().out
 
 
 def test_what_does_not_hold_ends_with_code_6(tmp_path, monkeypatch, capsys):
@@ -49,10 +54,11 @@ def test_what_does_not_hold_ends_with_code_6(tmp_path, monkeypatch, capsys):
     from deltakit.pipeline import Outcome
     from support.results import result, write_json
 
-    names = ("base", "expert: math", "expert: chat", "DARE: keep 0.2", "drop only: keep 0.2")
+    small = ("codec: svd_mixed, a quarter", "codec: svd_mixed, inputs known, healed, an eighth")
+    names = ("base", "expert: math", "expert: chat", "DARE: keep 0.2", "drop only: keep 0.2", *small)
     write_json(tmp_path / "results.json", result([(name, 1, 2, 2) for name in names]))
     monkeypatch.setattr("deltakit.pipeline.run_plan", lambda *args, **more: Outcome(()))
     assert guarded(cli, ["demo", "-o", str(tmp_path)]) == 6
     both = capsys.readouterr()
-    assert both.out.count("holds: ") == 3  # the base's two, and 0.9 of as little
-    assert "3 of 6 claims do not hold" in both.err
+    assert both.out.count("holds: ") == 5  # the base's two, and three shares of as little
+    assert "3 of 8 claims do not hold" in both.err
