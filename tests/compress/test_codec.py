@@ -11,7 +11,7 @@ import pytest
 from deltakit.compress.codec import CODECS, Context, parse_codec
 from deltakit.delta.site import Site
 from deltakit.delta.terms import TERMS
-from deltakit.delta.terms.lowrank import matrix_shape
+from deltakit.delta.terms.matrix import matrix_shape
 from deltakit.errors import RecipeError
 from deltakit.tensors import TensorSpec
 

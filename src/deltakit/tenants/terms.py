@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from deltakit.delta.terms.lowrank import LowRank, matrix_shape
+from deltakit.delta.terms.lowrank import LowRank
+from deltakit.delta.terms.matrix import matrix_shape
 from deltakit.delta.terms.sign import Sign
 from deltakit.errors import MismatchError
 

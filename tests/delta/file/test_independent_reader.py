@@ -98,7 +98,7 @@ def coded(text, budget, spec, seed):
     """What a codec makes of a random delta, as an entry."""
     from deltakit.compress.codec import Context, parse_codec
     from deltakit.delta.site import Site
-    from deltakit.delta.terms.lowrank import matrix_shape
+    from deltakit.delta.terms.matrix import matrix_shape
 
     codec = parse_codec(text)
     room = None if budget is None else max(codec.least(spec), spec.nbytes // 5)

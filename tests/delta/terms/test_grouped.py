@@ -9,7 +9,7 @@ import pytest
 
 from deltakit.delta.coding.grid import scaled
 from deltakit.delta.terms.grouped import Grouped, grouped_bytes
-from deltakit.delta.terms.lowrank import matrix_shape
+from deltakit.delta.terms.matrix import matrix_shape
 from deltakit.errors import CheckpointError
 from deltakit.tensors import TensorSpec
 

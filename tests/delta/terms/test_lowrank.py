@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from deltakit.delta.coding.factor import Code, Factor, midrise
 from deltakit.delta.terms import lowrank
 from deltakit.delta.terms.base import Term
-from deltakit.delta.terms.lowrank import LowRank, matrix_shape, payload_bytes
+from deltakit.delta.terms.lowrank import LowRank, payload_bytes
+from deltakit.delta.terms.matrix import matrix_shape
 from deltakit.errors import CheckpointError, MismatchError, RecipeError
 from deltakit.tensors import TensorSpec
 

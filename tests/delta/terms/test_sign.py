@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from deltakit.delta.terms.lowrank import matrix_shape
+from deltakit.delta.terms.matrix import matrix_shape
 from deltakit.delta.terms.sign import Sign, scale_shape, sign_bytes
 from deltakit.errors import CheckpointError, MismatchError
 from deltakit.tensors import TensorSpec

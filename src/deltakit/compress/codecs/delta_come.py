@@ -15,7 +15,7 @@ from deltakit.delta.coding.minmax import MinMax
 from deltakit.delta.measure.decompose import triplets
 from deltakit.delta.measure.threads import one_thread
 from deltakit.delta.terms.base import Float32
-from deltakit.delta.terms.lowrank import matrix_shape
+from deltakit.delta.terms.matrix import matrix_shape
 from deltakit.delta.terms.minmax import Bits, MinMaxLowRank, minmax_bytes
 from deltakit.errors import RecipeError
 from deltakit.tensors import TensorSpec

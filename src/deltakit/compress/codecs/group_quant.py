@@ -16,7 +16,7 @@ from deltakit.compress.offer import Offer, Study
 from deltakit.delta.coding.grid import scaled
 from deltakit.delta.terms.base import Float32
 from deltakit.delta.terms.grouped import Grouped, grouped_bytes
-from deltakit.delta.terms.lowrank import matrix_shape
+from deltakit.delta.terms.matrix import matrix_shape
 from deltakit.errors import RecipeError
 from deltakit.tensors import TensorSpec
 

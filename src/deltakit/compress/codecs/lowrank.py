@@ -16,7 +16,8 @@ from deltakit.compress.offer import Offer, Study
 from deltakit.delta.measure.decompose import svd
 from deltakit.delta.measure.threads import one_thread
 from deltakit.delta.terms.base import Float32
-from deltakit.delta.terms.lowrank import LowRank, matrix_shape, payload_bytes
+from deltakit.delta.terms.lowrank import LowRank, payload_bytes
+from deltakit.delta.terms.matrix import matrix_shape
 from deltakit.errors import RecipeError
 from deltakit.tensors import TensorSpec
 

@@ -11,7 +11,7 @@ import numpy as np
 from deltakit.compress.codec import CODECS, Codec, Context, parse_codec
 from deltakit.compress.offer import Offer, Study, offers
 from deltakit.delta.terms.base import Float32
-from deltakit.delta.terms.lowrank import matrix_shape
+from deltakit.delta.terms.matrix import matrix_shape
 from deltakit.delta.terms.rows import Rows, bitmap_bytes
 from deltakit.errors import RecipeError
 from deltakit.tensors import TensorSpec

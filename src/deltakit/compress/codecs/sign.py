@@ -15,7 +15,7 @@ from deltakit.compress.fit.signs import best_scales, mean_scales
 from deltakit.compress.offer import Offer, Study
 from deltakit.delta.site import Site
 from deltakit.delta.terms.base import Float32
-from deltakit.delta.terms.lowrank import matrix_shape
+from deltakit.delta.terms.matrix import matrix_shape
 from deltakit.delta.terms.sign import Sign, sign_bytes
 from deltakit.errors import RecipeError
 from deltakit.tensors import TensorSpec, row_blocks

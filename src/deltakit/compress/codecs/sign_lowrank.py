@@ -14,7 +14,8 @@ from deltakit.compress.fit.residual import residual_spectrum
 from deltakit.compress.offer import Offer, Study
 from deltakit.delta.coding.factor import Code
 from deltakit.delta.terms.base import Float32, Term
-from deltakit.delta.terms.lowrank import matrix_shape, payload_bytes
+from deltakit.delta.terms.lowrank import payload_bytes
+from deltakit.delta.terms.matrix import matrix_shape
 from deltakit.delta.terms.sign import sign_bytes
 from deltakit.errors import RecipeError
 from deltakit.tensors import TensorSpec

@@ -19,7 +19,8 @@ from deltakit.delta.coding.factor import Factor
 from deltakit.delta.coding.trellis import TRELLIS
 from deltakit.delta.measure.threads import one_thread
 from deltakit.delta.terms.base import Float32
-from deltakit.delta.terms.lowrank import Band, LowRank, matrix_shape, payload_bytes
+from deltakit.delta.terms.lowrank import Band, LowRank, payload_bytes
+from deltakit.delta.terms.matrix import matrix_shape
 from deltakit.errors import RecipeError
 from deltakit.tensors import TensorSpec
 

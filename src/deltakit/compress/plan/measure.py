@@ -20,7 +20,7 @@ from deltakit.delta.expression import Delta, Entry, total
 from deltakit.delta.file.container import pack_tensor
 from deltakit.delta.measure.threads import one_thread
 from deltakit.delta.terms.base import Float32
-from deltakit.delta.terms.lowrank import matrix_shape
+from deltakit.delta.terms.matrix import matrix_shape
 from deltakit.errors import InputError, RecipeError
 
 __all__ = ["measure"]

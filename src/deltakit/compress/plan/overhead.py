@@ -18,7 +18,7 @@ from deltakit.delta.expression import Delta
 from deltakit.delta.file.container import KIND, pack_header, pack_tensor
 from deltakit.delta.file.write import differing
 from deltakit.delta.site import Site
-from deltakit.delta.terms.lowrank import matrix_shape
+from deltakit.delta.terms.matrix import matrix_shape
 from deltakit.delta.terms.rows import bitmap_bytes
 from deltakit.tensors import TensorSpec
 

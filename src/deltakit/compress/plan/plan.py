@@ -11,7 +11,7 @@ from deltakit.compress.plan.choice import Choice, check_patterns, spell
 from deltakit.compress.plan.exactly import Exactly
 from deltakit.compress.plan.forecast import Forecast
 from deltakit.delta.expression import Delta, Entry
-from deltakit.delta.terms.lowrank import matrix_shape
+from deltakit.delta.terms.matrix import matrix_shape
 from deltakit.errors import NoEffectError
 from deltakit.tensors import TensorSpec
 

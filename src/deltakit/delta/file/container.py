@@ -41,9 +41,7 @@ MAGIC = b"DELTAKIT"
 KIND = "delta"
 VERSION = 1
 _HEAD = struct.Struct("<8sIIQQ8s")
-_LARGE = (
-    1 << 20
-)  # bytes of an index (six thousand tensors) from which a quarter less of it takes a minute, not a second
+_LARGE = 1 << 20  # bytes of an index (six thousand tensors): from here on a quarter less of it costs a minute
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ from deltakit.checkpoint.pump import Progress, silent
 from deltakit.delta.expression import Delta, Entry
 from deltakit.delta.measure.spectra import Spectrum
 from deltakit.delta.measure.threads import one_thread
-from deltakit.delta.terms.lowrank import matrix_shape
+from deltakit.delta.terms.matrix import matrix_shape
 from deltakit.delta.terms.tied import Tied
 from deltakit.errors import RecipeError
 from deltakit.tensors import row_blocks

@@ -1,8 +1,8 @@
 """A grid per group: codes of 1 to 8 bits, a bfloat16 scale for each group of a row of the matrix, no zero points.
 
-The matrix view is lowrank.py's: last dimension columns, all others rows. Groups are `group` consecutive columns of one
-row; the last one of a row may be short. Payload: the scales, row by row, then the codes, row-major (packing.py): of the
-first `wide` rows in `bits`, then, from a whole byte on, of the others in one bit less.
+The matrix view is matrix.py's. Groups are `group` consecutive columns of one row; the last one of a row may be short.
+Payload: the scales, row by row, then the codes, row-major (packing.py): of the first `wide` rows in `bits`, then, from
+a whole byte on, of the others in one bit less.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import numpy as np
 from deltakit.delta.coding.grid import scaled
 from deltakit.delta.coding.packing import Codes, pack, packed_size, unpack
 from deltakit.delta.terms.base import Float32, Term
-from deltakit.delta.terms.lowrank import matrix_shape
+from deltakit.delta.terms.matrix import matrix_range, matrix_shape
 from deltakit.errors import CheckpointError
 from deltakit.tensors import TensorSpec, from_float32, rounded, to_float32
 
@@ -61,8 +61,7 @@ class Grouped(Term):
 
     def rows(self, lo: int, hi: int) -> Float32:
         height, width = matrix_shape(self.spec)
-        per = height // max(1, self.spec.rows)
-        first, last = lo * per, hi * per
+        first, last = matrix_range(self.spec, lo, hi)
         edge = height if self.wide is None else self.wide
         if last <= edge:
             out = self._part(first, last, self.bits, self.codes, 0)

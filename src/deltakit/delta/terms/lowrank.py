@@ -1,8 +1,8 @@
 """U·diag(s)·Vᵀ with the columns in bands, each with a precision of its own (Delta-CoMe, arXiv 2406.08903).
 
-The matrix of a tensor has its last dimension as columns and all others, flattened, as rows. A band is (code, rank):
-code is 1 to 8 (bits per element) or a float dtype ("F16", "BF16", "F32"). Payload: s in the dtype `stored` (nothing
-where it is "": then s is all ones), then for each band U (rows, rank) and V (columns, rank), row-major (factor.py).
+The matrix view is matrix.py's. A band is (code, rank): code is 1 to 8 (bits per element), a float dtype ("F16",
+"BF16", "F32") or a trellis code ("T1" to "T3"). Payload: s in the dtype `stored` (nothing where it is "": then s is all
+ones), then for each band U (rows, rank) and V (columns, rank), row-major (factor.py).
 """
 
 from __future__ import annotations
@@ -18,21 +18,15 @@ from numpy.typing import NDArray
 
 from deltakit.delta.coding.factor import Code, Factor, factor_size, is_factor_code
 from deltakit.delta.terms.base import Float32, Term
+from deltakit.delta.terms.matrix import matrix_range, matrix_shape
 from deltakit.errors import CheckpointError, MismatchError
 from deltakit.tensors import FLOAT_DTYPES, ITEMSIZE, TensorSpec, from_float32, rounded, to_float32
 
-__all__ = ["Band", "LowRank", "matrix_shape", "payload_bytes"]
+__all__ = ["Band", "LowRank", "payload_bytes"]
 
 Band = tuple[Code, int]
 _TILE = 512  # matrix rows per product, so that a row's bits do not depend on the range that was asked for
 _LAST = threading.local()  # the term whose V was decoded last, and V diag(s): a tensor is read range by range
-
-
-def matrix_shape(spec: TensorSpec) -> tuple[int, int]:
-    """(rows, columns) of the matrix view: the last dimension is the columns; one dimension is one column."""
-    if len(spec.shape) < 2:
-        return spec.numel, 1
-    return spec.numel // max(1, spec.shape[-1]), spec.shape[-1]
 
 
 def payload_bytes(shape: tuple[int, int], bands: Sequence[Band], stored: str = "BF16") -> int:
@@ -87,8 +81,7 @@ class LowRank(Term):
 
     def rows(self, lo: int, hi: int) -> Float32:
         height, width = matrix_shape(self.spec)
-        per = height // max(1, self.spec.rows)
-        first, last = lo * per, hi * per
+        first, last = matrix_range(self.spec, lo, hi)
         out = np.zeros((last - first, width), np.float32)
         if not out.size or not self.rank:
             return out.reshape(hi - lo, self.spec.row_size)

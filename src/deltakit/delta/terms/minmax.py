@@ -1,7 +1,7 @@
 """U·diag(s)·Vᵀ as Delta-CoMe (arXiv 2406.08903) quantises it: bands of codes on asymmetric grids, a scale and a zero
 per group. It is what `lowrank` is compared with; everything that the grids take is counted.
 
-The matrix view is lowrank.py's. Payload: s in bfloat16, then for each band Vᵀ (rank, columns), its groups along the
+The matrix view is matrix.py's. Payload: s in bfloat16, then for each band Vᵀ (rank, columns), its groups along the
 columns, and U (rows, rank), its groups along the ranks of the band (coding/minmax.py). With `turned` all this is said
 of the transposed matrix: where a model stores its weights as (inputs, outputs), groups still run along the inputs.
 """
@@ -16,7 +16,7 @@ import numpy as np
 
 from deltakit.delta.coding.minmax import MinMax, minmax_size
 from deltakit.delta.terms.base import Float32, Term
-from deltakit.delta.terms.lowrank import matrix_shape
+from deltakit.delta.terms.matrix import matrix_range, matrix_shape
 from deltakit.errors import CheckpointError
 from deltakit.tensors import TensorSpec, from_float32, rounded, to_float32
 
@@ -76,15 +76,15 @@ class MinMaxLowRank(Term):
 
     def rows(self, lo: int, hi: int) -> Float32:
         height, width = matrix_shape(self.spec)
-        per = height // max(1, self.spec.rows)
-        out = np.zeros(((hi - lo) * per, width), np.float32)
+        first, last = matrix_range(self.spec, lo, hi)
+        out = np.zeros((last - first, width), np.float32)
         u, s, v = self.factors()
         right = np.ascontiguousarray((v * s).T)
-        for tile in range(lo * per // _TILE * _TILE, hi * per if out.size else 0, _TILE):
+        for tile in range(first // _TILE * _TILE, last if out.size else 0, _TILE):
             left = np.zeros((_TILE, self.rank), np.float32)
             left[: min(_TILE, height - tile)] = u[tile : tile + _TILE]
-            a, b = max(tile, lo * per), min(tile + _TILE, hi * per)
-            out[a - lo * per : b - lo * per] = (left @ right)[a - tile : b - tile]
+            a, b = max(tile, first), min(tile + _TILE, last)
+            out[a - first : b - first] = (left @ right)[a - tile : b - tile]
         return out.reshape(hi - lo, self.spec.row_size)
 
     def matmul(self, x: Float32) -> Float32:

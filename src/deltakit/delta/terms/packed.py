@@ -1,4 +1,4 @@
-"""What terms have in common whose numbers lie in byte planes: exact differences, rows as they are, dense values."""
+"""What terms have in common whose numbers lie in byte planes: rows as they are, dense values."""
 
 from __future__ import annotations
 

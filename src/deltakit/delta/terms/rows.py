@@ -23,6 +23,7 @@ __all__ = ["Rows", "bitmap_bytes"]
 
 _INNER = ("dense", "grouped", "lowrank", "lowrank_minmax", "seeded", "sign", "sparse")
 _AGAIN = "fetch the file again"
+_PACKED = 1 << 15  # zstd makes at most so many bytes of one
 
 
 def bitmap_bytes(rows: int) -> int:
@@ -103,6 +104,3 @@ class Rows(Term):
             parts.append(made.load(inner, payload[at : at + size], spec.with_rows(len(ids))))
             at += size
         return cls(spec, ids, tuple(parts))
-
-
-_PACKED = 1 << 15  # zstd makes at most so many bytes of one

@@ -1,8 +1,8 @@
 """scale * sign: one bit per element (BitDelta, arXiv 2402.10193; per-axis scales, arXiv 2512.19720), zeros exact.
 
-The matrix view is lowrank.py's: last dimension columns, all others rows. Payload: scales (one float32, or a bfloat16
-per row or per column), then the mask of non-zero elements (where there is one: a deflated bitmap of `z` bytes), then
-the signs of the elements that are not masked out, row-major, 1 = plus, both with the first element in the lowest bit.
+The matrix view is matrix.py's. Payload: scales (one float32, or a bfloat16 per row or per column), then the mask of
+non-zero elements (where there is one: a deflated bitmap of `z` bytes), then the signs of the elements that are not
+masked out, row-major, 1 = plus, both with the first element in the lowest bit.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from deltakit.delta.coding.packing import Codes, pack, packed_size, unpack
 from deltakit.delta.coding.planes import deflate, inflate
 from deltakit.delta.terms.base import Float32, Term
-from deltakit.delta.terms.lowrank import matrix_shape
+from deltakit.delta.terms.matrix import matrix_range, matrix_shape
 from deltakit.errors import CheckpointError, MismatchError
 from deltakit.tensors import ITEMSIZE, TensorSpec, from_float32, rounded, to_float32
 
@@ -65,8 +65,7 @@ class Sign(Term):
 
     def rows(self, lo: int, hi: int) -> Float32:
         height, width = matrix_shape(self.spec)
-        per = height // max(1, self.spec.rows)
-        first, last = lo * per, hi * per
+        first, last = matrix_range(self.spec, lo, hi)
         scales = self.scales[first:last] if self.axis == "row" else self.scales
         out = self._signs(first * width, last * width).reshape(last - first, width)
         out *= scales
