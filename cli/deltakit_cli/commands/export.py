@@ -8,12 +8,14 @@ from typing import Any
 
 import click
 
+from deltakit_cli.calibration import calibration_options, sampling_of
 from deltakit_cli.options import dry_run_option, example, format_option, output_option, overwrite_option
 from deltakit_cli.output import console, emit, table
 from deltakit_cli.progress import progress
 
 EXAMPLE = """deltakit export models/base math.archive --to peft-lora -o math-lora
 deltakit export models/base models/math --to peft-lora --rank 64 -o math-lora
+deltakit export models/base math.archive --to peft-lora --rank 64 --calibrate math.txt -o math-lora
 deltakit export models/base math.delta --to lm-eval-delta -o math-weights
 deltakit export models/base math.archive --to hf -o math-restored"""
 _NAMED = 12  # dropped tensors that are listed one by one
@@ -27,6 +29,7 @@ _NAMED = 12  # dropped tensors that are listed one by one
 @click.option("--energy", default=0.95, show_default=True, help="Share of the squared delta that the rank must keep.")
 @click.option("--dtype", type=click.Choice(["BF16", "F16", "F32"]), default="BF16", show_default=True, help="Factors.")
 @click.option("--whole", is_flag=True, help="Keep norms, embeddings and heads (modules_to_save): for peft, not vLLM.")
+@calibration_options
 @output_option(help="The folder to write.")
 @click.option("--threads", type=click.IntRange(0), default=0, help="Matrices at a time [default: one per core].")
 @dry_run_option
@@ -34,18 +37,19 @@ _NAMED = 12  # dropped tensors that are listed one by one
 @format_option
 def command(
     base: str, delta: str, to: Any, rank: int, energy: float, dtype: str, whole: bool, output: Path, threads: int,
-    dry_run: bool, overwrite: bool, fmt: str,
+    hessians: Path | None, dry_run: bool, overwrite: bool, fmt: str, **look: Any,
 ) -> None:  # fmt: skip
     """Write DELTA, over BASE, in the format of another tool.
 
     peft-lora is an adapter that vLLM and SGLang serve: one rank of at most 512, alpha = rank, factors alone; it says
-    what it retains and names what it leaves out. lm-eval-delta is a folder for lm-eval's `delta=`. hf is a whole model.
+    what it retains and names what it leaves out. With --calibrate or --hessians its factors are the best for the inputs
+    that a text gives in the base. lm-eval-delta is a folder for lm-eval's `delta=`. hf is a whole model.
     """
     from deltakit.compress.export.export import Request, export, plan_export
     from deltakit.compress.export.peft_lora import LoraRequest
 
     lora = LoraRequest(rank, energy, dtype, whole)
-    request = Request(base, delta, to, output, lora, overwrite, threads)
+    request = Request(base, delta, to, output, lora, sampling_of(look), hessians, overwrite, threads)
     if dry_run:
         emit(plan_export(request), _plan, fmt)
         return

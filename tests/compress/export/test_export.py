@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from deltakit.calibrate.sampling import Sampling
 from deltakit.checkpoint.open import open_checkpoint
 from deltakit.compress.export.export import FORMATS, Request, export, plan_export
 from deltakit.compress.export.peft_lora import LoraRequest
@@ -60,3 +61,14 @@ def test_a_delta_of_another_base_is_refused(folder, tmp_path):
     extract(str(folder / "base"), str(folder / "tuned"), tmp_path / "d.delta")
     with pytest.raises(MismatchError, match="another base"):
         export(Request(str(tmp_path / "other"), str(tmp_path / "d.delta"), "peft-lora", tmp_path / "x"))
+
+
+def test_text_makes_another_adapter_and_its_hessians_can_be_kept(folder, tmp_path):
+    look = {"sampling": Sampling(samples=4, length=24, batch=2), "hessians": tmp_path / "h"}
+    plain = export(request(folder, "peft-lora", tmp_path / "plain"))
+    seen = export(request(folder, "peft-lora", tmp_path / "seen", **look))
+    assert seen["retained"] < plain["retained"]  # of the weights: the outputs are what it is best for
+    again = export(request(folder, "peft-lora", tmp_path / "again", hessians=tmp_path / "h"))
+    assert again["modules"] == seen["modules"]
+    names = [(tmp_path / n / "adapter_model.safetensors").read_bytes() for n in ("plain", "seen", "again")]
+    assert names[0] != names[1] == names[2]

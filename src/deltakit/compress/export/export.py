@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, Literal
 
+from deltakit.calibrate.sampling import Sampling
 from deltakit.card import model_card
+from deltakit.checkpoint.dequantised import open_floats
 from deltakit.checkpoint.fingerprint import fingerprint
 from deltakit.checkpoint.job import Job, prepare
-from deltakit.checkpoint.open import Checkpoint, open_checkpoint
+from deltakit.checkpoint.open import Checkpoint
 from deltakit.checkpoint.pump import Progress, silent
 from deltakit.checkpoint.staging import check_apart
 from deltakit.checkpoint.write import plan_job, write_job
 from deltakit.compress.export.lm_eval_delta import differences
 from deltakit.compress.export.peft_lora import Exported, LoraRequest, export_lora, plan_lora
+from deltakit.compress.run.store import collect, open_hessians
 from deltakit.delta.expression import Delta
 from deltakit.delta.file.restore import plan_restore, restore
 from deltakit.delta.open import local_paths, open_as_delta
@@ -30,13 +35,17 @@ FORMATS: tuple[Format, ...] = ("peft-lora", "lm-eval-delta", "hf")
 
 @dataclass(frozen=True)
 class Request:
-    """BASE and DELTA as MODEL strings, the format, the folder to write, and how an adapter is made."""
+    """BASE and DELTA as MODEL strings, the format, the folder to write, and how an adapter is made: with `sampling` for
+    the inputs that text gives in the base, whose Hessians are kept in the file `hessians` where one is named (one that
+    is there already is taken)."""
 
     base: str
     delta: str
     to: Format
     out: Path
     lora: LoraRequest = field(default_factory=LoraRequest)
+    sampling: Sampling | None = None
+    hessians: Path | None = None
     overwrite: bool = False
     threads: int = 0
 
@@ -59,12 +68,12 @@ def export(request: Request, progress: Progress = silent) -> dict[str, Any]:
         job = _differences(base, delta, request, manifest)
         written = write_job(job, overwrite=request.overwrite, threads=request.threads, progress=progress)
         return {"output": str(written.path), "bytes": written.nbytes}
-    return _said(
-        export_lora(
-            base, delta, request.out, request.lora, manifest, overwrite=request.overwrite, threads=request.threads,
+    with _seen(request, base, progress) as lora:
+        adapter = export_lora(
+            base, delta, request.out, lora, manifest, overwrite=request.overwrite, threads=request.threads,
             progress=progress,
-        )
-    )  # fmt: skip
+        )  # fmt: skip
+    return _said(adapter)
 
 
 def plan_export(request: Request) -> dict[str, Any]:
@@ -79,9 +88,22 @@ def plan_export(request: Request) -> dict[str, Any]:
     )
 
 
+@contextmanager
+def _seen(request: Request, base: Checkpoint, progress: Progress) -> Iterator[LoraRequest]:
+    """How the adapter is made, with what enters the base's matrices where that is asked for."""
+    if request.sampling is None and request.hessians is None:
+        yield request.lora
+        return
+    with TemporaryDirectory() as folder:
+        path = Path(request.hessians or Path(folder) / "hessians.safetensors")
+        if not path.exists():
+            collect(path, base, request.sampling or Sampling(), progress=progress)
+        yield replace(request.lora, hessians=open_hessians(path, base, request.sampling))
+
+
 def _opened(request: Request) -> tuple[Checkpoint, Delta, dict[str, Any]]:
     """The base, the delta bound to it, and the manifest."""
-    base = open_checkpoint(request.base)
+    base = open_floats(request.base)
     check_apart(Path(request.out).resolve(), [p.resolve() for p in (*base.inputs, *local_paths(request.delta))])
     delta = open_as_delta(request.delta, base)
     inputs = [

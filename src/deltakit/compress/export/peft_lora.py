@@ -6,12 +6,13 @@ of its rank for the outputs (SVD-LLM, arXiv 2403.07378; QERA, arXiv 2410.06040).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from deltakit.card import model_card
 from deltakit.checkpoint.job import Job
@@ -24,12 +25,11 @@ from deltakit.compress.hessian import Hessian
 from deltakit.compress.offer import Study
 from deltakit.delta.expression import Delta
 from deltakit.delta.lora import Cut, Wanted, as_lora, lora_job
+from deltakit.delta.terms.base import Float32
 from deltakit.delta.terms.lowrank import LowRank
 from deltakit.tensors import TensorSpec
 
-__all__ = ["Exported", "Hessians", "LoraRequest", "export_lora", "plan_lora"]
-
-Hessians = Callable[[str, TensorSpec], Hessian | None]
+__all__ = ["Exported", "LoraRequest", "export_lora", "plan_lora"]
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ class LoraRequest:
     energy: float = 0.95
     dtype: str = "BF16"
     whole: bool = False
-    hessians: Hessians | None = None
+    hessians: Mapping[str, Hessian] | None = None
 
 
 @dataclass(frozen=True)
@@ -91,7 +91,7 @@ def plan_lora(
 
 
 def _wanted(delta: Delta, base: Checkpoint, request: LoraRequest, threads: int) -> Wanted:
-    cut = None if request.hessians is None else _whitened(delta, request.hessians)
+    cut = None if request.hessians is None else _whitened(request.hessians)
     first = Wanted(request.rank or 1, request.dtype, served=not request.whole, cut=cut)
     if request.rank:
         check_rank(request.rank)
@@ -101,7 +101,7 @@ def _wanted(delta: Delta, base: Checkpoint, request: LoraRequest, threads: int) 
     return Wanted(rank_for(spectra, request.energy), request.dtype, served=not request.whole, cut=cut)
 
 
-def _spectrum(delta: Delta, name: str) -> Any:
+def _spectrum(delta: Delta, name: str) -> NDArray[np.float64]:
     """Squared singular values, descending; of a product, as many as its rank."""
     entry = delta.entries[name]
     spec = entry.shared_spec
@@ -110,15 +110,15 @@ def _spectrum(delta: Delta, name: str) -> Any:
     return found[: sum(t.rank for t in terms)] if len(terms) == len(entry.parts) else found
 
 
-def _whitened(delta: Delta, hessians: Hessians) -> Cut:
+def _whitened(hessians: Mapping[str, Hessian]) -> Cut:
     """Cuts by the codec that knows inputs: the factors of its term in float32."""
     from deltakit.compress.codec import Context
     from deltakit.compress.codecs.lowrank import Lowrank
     from deltakit.delta.site import Site
 
-    def cut(name: str, matrix: Any, rank: int) -> Any:
+    def cut(name: str, matrix: Float32, rank: int) -> tuple[Float32, Float32]:
         spec = TensorSpec(matrix.shape, "F32")
-        ctx = Context(Site(name), spec, None, hessians(name, spec))
+        ctx = Context(Site(name), spec, None, hessians.get(name))
         terms = Lowrank(rank=min(rank, *matrix.shape), dtype="F32").encode(matrix, ctx)
         factors = [t.factors() for t in terms if isinstance(t, LowRank)]
         return np.concatenate([u * s for u, s, _ in factors], axis=1), np.concatenate([v for *_, v in factors], axis=1)
