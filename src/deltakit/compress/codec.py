@@ -1,4 +1,4 @@
-"""What a codec is: it turns one matrix of a delta into one packed term within a number of bytes."""
+"""What a codec is: it turns one matrix of a delta into a sum of packed terms within a number of bytes."""
 
 from __future__ import annotations
 

@@ -41,7 +41,9 @@ class Study:
 
     @cached_property
     def spread(self) -> float:
-        """`energy` as it would be if the inputs did not depend on each other: by the diagonal of the moments alone."""
+        """`energy` as it would be if the inputs did not depend on each other: by the diagonal of the moments alone.
+        Errors that do not depend on each other, whose squares are a share of those of the matrix, count that share of
+        it."""
         if self.hessian is None:
             return self.energy
         weights = np.diagonal(self.hessian.gram) / max(1, self.hessian.rows)

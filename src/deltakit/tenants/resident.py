@@ -122,7 +122,7 @@ class ResidentBase:
     def rows(self, names: Sequence[str | None]) -> Iterator[Any]:
         """Within the block row i of every batch belongs to tenant names[i]; None is the base alone. Logits have the
         width of the widest vocabulary; behind a row's own they are -inf."""
-        for name in {n for n in names if n is not None}:
+        for name in dict.fromkeys(n for n in names if n is not None):
             self.tenant(name)
         if self._last is None or self._last.names != tuple(names):
             self._last = Assignment(names, self.model.device)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from deltakit.compress.fit.sampling import column_weights, sampled, white
+from deltakit.compress.fit.sampling import column_weights, sampled
 from deltakit.compress.hessian import Hessian
 from deltakit.compress.offer import Study
 from deltakit.tensors import TensorSpec
@@ -28,7 +28,7 @@ def diagonal(axis):
 def test_the_sample_is_near_the_whole(hessian):
     study = Study(SPEC, ROWS, hessian)
     assert sampled(study, noisy) == pytest.approx(study.error(ROWS - noisy(ROWS)), rel=0.05)
-    assert white(study, 1.0) == pytest.approx(study.energy, rel=1e-5)
+    assert study.spread == pytest.approx(study.energy, rel=1e-5)
     assert np.broadcast_shapes(column_weights(study).shape, ROWS.shape) == ROWS.shape
 
 

@@ -9,7 +9,7 @@ import pytest
 from deltakit.checkpoint.open import open_checkpoint
 from deltakit.checkpoint.sidecar import Sidecar
 from deltakit.compress.plan.choice import parse_choice
-from deltakit.compress.plan.overhead import overhead
+from deltakit.compress.plan.overhead import Overhead
 from deltakit.compress.plan.planning import plan_compression
 from deltakit.compress.run.archive import compress
 from deltakit.compress.run.operands import Operands
@@ -30,4 +30,4 @@ def test_it_is_an_upper_bound_near_the_truth(tiny_base, tiny_grown, tmp_path, co
     written = compress(Operands(base, delta, (base, tuned), ()), Request("", "", tmp_path / "a", codec, ratio))
     noted = replace(delta, lineage=replace(delta.lineage, note={"codec": plan.codec}))
     real = written.nbytes - written.payload
-    assert real <= overhead(noted, plan.rows, base.sidecar) < real * 1.12 + 40
+    assert real <= Overhead.of(noted, plan.rows, base.sidecar).nbytes(plan.rows) < real * 1.12 + 40

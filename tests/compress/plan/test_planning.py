@@ -10,7 +10,7 @@ import pytest
 from deltakit.checkpoint.sidecar import Sidecar
 from deltakit.compress.codec import parse_codec
 from deltakit.compress.plan.choice import parse_choice
-from deltakit.compress.plan.overhead import overhead
+from deltakit.compress.plan.overhead import Overhead
 from deltakit.compress.plan.planning import changed, noted, plan_compression, planner
 from deltakit.delta.expression import Lineage
 from deltakit.errors import NoEffectError, RecipeError, ResourceError
@@ -35,7 +35,7 @@ def test_a_ratio_reads_what_it_must(codec):
 @pytest.mark.parametrize("codec", CODECS)
 def test_a_number_of_bytes_is_for_all(codec):
     plan = plan_compression(delta(), parse_choice(codec), nbytes=3000)
-    rest = overhead(noted(delta(), plan.codec), plan.rows, Sidecar())
+    rest = Overhead.of(noted(delta(), plan.codec), plan.rows, Sidecar()).nbytes(plan.rows)
     assert 2800 < rest + plan.payload <= 3000
     assert {row.name: row.action for row in plan.rows}["w02.weight"] == "unchanged"
 

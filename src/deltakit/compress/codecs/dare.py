@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import ClassVar
@@ -12,7 +13,6 @@ from deltakit import rng
 from deltakit.compress.codec import Context
 from deltakit.compress.fit.groups import error, grid_pays, quantise_rows
 from deltakit.compress.fit.kept import keeping, survivors
-from deltakit.compress.fit.sampling import white
 from deltakit.compress.offer import Offer, Study
 from deltakit.delta.coding.factor import Code
 from deltakit.delta.coding.packing import pack
@@ -48,11 +48,12 @@ class Dare:
     def __post_init__(self) -> None:
         if self.bits not in (*range(1, 9), 16, 32) or self.group < 1:
             raise RecipeError(
-                f"dare(bits={self.bits}, group={self.group})", remedy="bits is 1 to 8, 16 or 32, group 1 or more"
+                f"dare(bits={self.bits}, group={self.group}) cannot be",
+                remedy="bits is 1 to 8, 16 or 32, group 1 or more",
             )
         if not 0 <= self.density <= 1 or not 0 <= self.q <= 1:
             raise RecipeError(
-                f"dare(density={self.density}, q={self.q})",
+                f"dare(density={self.density}, q={self.q}) cannot be",
                 remedy="density (the share that is kept) and q (what survivors are divided by) are in (0, 1]; "
                 "0 leaves them to the budget and to the share",
             )
@@ -90,7 +91,7 @@ class Dare:
         for p in (self.density,) if self.density else _LADDER:
             codec, q = replace(self, density=p), self._divisor(p)
             share = 1 + p * (1 - lost) * (1 / q**2 - 2 / q)
-            yield Offer(codec, None, codec.least(study.spec), white(study, share))
+            yield Offer(codec, None, codec.least(study.spec), study.spread * share)
 
     def _loss(self, rows: Float32) -> float:
         """The share of energy that coding the survivors loses, on a sample."""
@@ -113,11 +114,7 @@ class Dare:
             return min(spec.numel, max(1, round(self.density * spec.numel)))
         if budget is None:
             raise RecipeError("dare needs a size", remedy="give --ratio or --bytes, or dare(density=0.25)")
-        lo, hi, room = min(1, spec.numel), spec.numel, max(budget, self.least(spec))
-        while lo < hi:
-            middle = (lo + hi + 1) // 2
-            if seeded_bytes(spec.numel, middle, self._code, self.group) <= room:
-                lo = middle
-            else:
-                hi = middle - 1
-        return lo
+        room = max(budget, self.least(spec))  # for one at least
+        return bisect_right(
+            range(1, spec.numel + 1), room, key=lambda k: seeded_bytes(spec.numel, k, self._code, self.group)
+        )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Callable, Sequence
 
 import numpy as np
@@ -104,14 +105,7 @@ def _runs(bits: NDArray[np.int64]) -> tuple[Band, ...]:
 
 def most(bands: Callable[[int], Sequence[Band]], top: int, shape: Shape, budget: int, stored: str = "BF16") -> int:
     """The largest k of 0..top whose bands take at most `budget` bytes (0 when none does)."""
-    lo, hi = 0, max(0, top)
-    while lo < hi:
-        middle = (lo + hi + 1) // 2
-        if payload_bytes(shape, bands(middle), stored) <= budget:
-            lo = middle
-        else:
-            hi = middle - 1
-    return lo
+    return bisect_right(range(1, top + 1), budget, key=lambda k: payload_bytes(shape, bands(k), stored))
 
 
 def clip(bands: Sequence[Band], rank: int) -> tuple[Band, ...]:

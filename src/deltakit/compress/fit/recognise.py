@@ -24,7 +24,7 @@ from deltakit.tensors import TensorSpec
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["factors", "recognised", "roundings", "true_rank"]
+__all__ = ["factors", "recognised", "roundings"]
 
 Float64 = NDArray[np.float64]
 
@@ -51,14 +51,9 @@ def recognised(entry: Entry, values: Float32, limit: int) -> LowRank | None:
     return made if made.nbytes <= limit else None
 
 
-def true_rank(delta: Float32, base: Float32, dtype: str) -> int | None:
-    """The rank of `delta` under the rounding of base + delta to `dtype`, all (m, n); None where it has no low one."""
-    found = _span(delta, base, dtype)
-    return None if found is None else len(found)
-
-
 def factors(delta: Float32, base: Float32, dtype: str) -> tuple[Float32, Float32] | None:
-    """U (m, r) and V (n, r) with delta = U Vᵀ up to rounding, where there are any."""
+    """U (m, r) and V (n, r) with delta = U Vᵀ up to the rounding of base + delta to `dtype`, all (m, n); None where the
+    delta has no low rank."""
     right = _span(delta, base, dtype)
     if right is None:
         return None

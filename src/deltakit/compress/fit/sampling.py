@@ -9,7 +9,7 @@ import numpy as np
 from deltakit.compress.offer import Study
 from deltakit.delta.terms.base import Float32
 
-__all__ = ["column_weights", "sampled", "white"]
+__all__ = ["column_weights", "sampled"]
 
 _ELEMENTS = 1 << 14
 
@@ -23,11 +23,6 @@ def column_weights(study: Study) -> Float32:
     return weights[None, :] if study.hessian.axis == 1 else weights[:, None]
 
 
-def white(study: Study, square: float) -> float:
-    """The error of independent errors whose squares are `square` times those of the matrix."""
-    return study.spread * square
-
-
 def sampled(study: Study, restored: Callable[[Float32], Float32]) -> float:
     """The error of `restored(rows)`, estimated: measured on rows spread over the matrix, errors of different elements
     independent (only the diagonal of the Hessian is looked at), in proportion to the energy of the rows."""
@@ -36,4 +31,4 @@ def sampled(study: Study, restored: Callable[[Float32], Float32]) -> float:
     some, own = study.rows[::step], weights[::step] if weights.shape[0] > 1 else weights
     lost = ((some - restored(some)).astype(np.float64) ** 2 * own).sum()
     energy = (some.astype(np.float64) ** 2 * own).sum()
-    return white(study, lost / energy) if energy > 0 else 0.0
+    return study.spread * (lost / energy) if energy > 0 else 0.0

@@ -19,7 +19,7 @@ def allocate(total: int, weights: Sequence[int], least: Sequence[int]) -> list[i
         )
     raised: set[int] = set()
     while True:
-        free = total - sum(least[i] for i in raised)
+        free = total - sum(least[i] for i in sorted(raised))
         weight = sum(w for i, w in enumerate(weights) if i not in raised)
         share = [least[i] if i in raised else free * w // max(1, weight) for i, w in enumerate(weights)]
         poor = {i for i, s in enumerate(share) if s < least[i]}

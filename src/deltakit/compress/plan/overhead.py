@@ -22,17 +22,12 @@ from deltakit.delta.terms.matrix import matrix_shape
 from deltakit.delta.terms.rows import bitmap_bytes
 from deltakit.tensors import TensorSpec
 
-__all__ = ["Overhead", "overhead"]
+__all__ = ["Overhead"]
 
 _SLACK = 0.01  # of the index: checksums, which are not known yet, pack a little better or worse
 _MORE = 3  # bytes for each coded matrix: so do its sizes and ranks
 _SAMPLE = TensorSpec((40, 32), "F32")
 _WIDE = 64  # columns from which on a spectrum asks for many widths
-
-
-def overhead(delta: Delta, rows: Sequence[Row], base: Sidecar) -> int:
-    """`Overhead` of one set of rows."""
-    return Overhead.of(delta, rows, base).nbytes(rows)
 
 
 @dataclass

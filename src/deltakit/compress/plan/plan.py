@@ -15,7 +15,7 @@ from deltakit.delta.terms.matrix import matrix_shape
 from deltakit.errors import NoEffectError
 from deltakit.tensors import TensorSpec
 
-__all__ = ["Plan", "Row", "covers", "plan_rows", "spell", "with_budgets"]
+__all__ = ["Plan", "Row", "covers", "plan_rows"]
 
 _EXPERT = 16  # the smallest side of a tensor of three and more dimensions that is coded
 _COVERED = ("codec", "kept")
@@ -62,7 +62,7 @@ class Plan:
 
     def as_dict(self) -> dict[str, Any]:
         """JSON-able, and all that decides the bytes: it names the staging folder."""
-        return asdict(replace(self, forecasts={})) | {"forecasts": {}}
+        return asdict(replace(self, forecasts={}))
 
     def _expected(self, row: Row) -> int:
         if row.name in self.forecasts:
@@ -89,12 +89,6 @@ def plan_rows(delta: Delta, choice: Choice, unchanged: Sequence[str] = ()) -> tu
     if not coded:
         raise NoEffectError("no matrix of this delta differs from the base", remedy="name the fine-tuned model")
     return rows
-
-
-def with_budgets(rows: Sequence[Row], budgets: Sequence[int]) -> tuple[Row, ...]:
-    """The rows, the coded ones with these budgets in turn."""
-    left = iter(budgets)
-    return tuple(replace(row, budget=next(left)) if row.action == "codec" else row for row in rows)
 
 
 def _row(name: str, entry: Entry, unchanged: bool, choice: Choice) -> Row:

@@ -44,22 +44,45 @@ class Planner:
         if not self.ladders:
             check_reach(self.rows, ratio)
         total = sum(int(row.spec.nbytes / ratio) for row in self.rows if row.action == "codec")
+        self._check_ratio(ratio, total)
         rows, forecasts = size_rows(self.rows, total, self.ladders, tight=False)
         return Plan(self.choice.text, ratio, None, rows, forecasts)
+
+    def _check_ratio(self, ratio: float, total: int) -> None:
+        """Some size must be left for every matrix, where any of them follows one."""
+        least = least_payload(self.rows, self.ladders)
+        if least <= total or all(coding.fixed for coding in self.choice.codings):
+            return
+        coded = [row.spec.nbytes for row in self.rows if row.action == "codec"]
+        most = int(100 * sum(coded) / (least + len(coded))) / 100  # every matrix's share is rounded down
+        raise ResourceError(
+            f"a ratio of {ratio:g} leaves {total:,} bytes for {len(coded)} matrices: the least is {least:,}",
+            remedy=f"ask for a ratio of {most:g}, or choose another codec",
+        )
 
     def _in_file(self, nbytes: int) -> Plan:
         """A plan whose file is at most so large."""
         beside = Overhead.of(noted(self.delta, self.choice.text), self.rows, self.base)
+        found = self._fit(beside, nbytes)
+        if isinstance(found, Plan):
+            return found
+        rest, enough = found, found + least_payload(self.rows, self.ladders)
+        while not isinstance(more := self._fit(beside, enough), Plan):  # sizes make the index a little longer
+            enough = max(enough + 1, more + least_payload(self.rows, self.ladders))
+        raise ResourceError(
+            f"{nbytes:,} bytes are too few: {rest:,} go to exact tensors, index and files, and "
+            f"{self.choice.text} needs {enough - rest:,} for the matrices",
+            remedy=f"allow at least {enough:,} bytes",
+        )
+
+    def _fit(self, beside: Overhead, nbytes: int) -> Plan | int:
+        """The plan for a file of so many bytes; where they are too few, what goes to all but the matrices."""
         least, rest = least_payload(self.rows, self.ladders), 0
         rows, forecasts = self.rows, dict[str, Forecast]()
         while (now := beside.nbytes(rows)) > rest:  # the index knows no sizes at first, and digits may become more
             rest = now
             if nbytes - rest < least:
-                raise ResourceError(
-                    f"{nbytes:,} bytes are too few: {rest:,} go to exact tensors, index and files, and "
-                    f"{self.choice.text} needs {least:,} for the matrices",
-                    remedy=f"allow at least {rest + least:,} bytes",
-                )
+                return rest
             rows, forecasts = size_rows(self.rows, nbytes - rest, self.ladders, tight=True)
         return Plan(self.choice.text, None, nbytes, rows, forecasts)
 

@@ -1,4 +1,4 @@
-"""The scale search of groups.py in one pass, group by group. Its sums are of integers, so that no order of them shows."""
+"""The scale search of groups.py in one pass, group by group. Its sums are of integers: no order of them shows."""
 
 from __future__ import annotations
 
