@@ -9,19 +9,18 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from deltakit_cli.archives import Show, archive_facts, each, show_archive, show_curve, show_plan, show_plans
 from deltakit_cli.calibration import calibration_options, sampling_of
 from deltakit_cli.options import dry_run_option, example, format_option, output_option, overwrite_option
-from deltakit_cli.output import console, emit, table
+from deltakit_cli.output import emit
 from deltakit_cli.progress import progress
 
 if TYPE_CHECKING:
     from deltakit.checkpoint.pump import Progress
     from deltakit.checkpoint.ranks import Ranks
-    from deltakit.compress.run.archive import Compressed
     from deltakit.compress.run.request import Request
 
 F = TypeVar("F", bound=Callable[..., Any])
-Show = Callable[[Mapping[str, Any]], None]
 _CURVE = ("curve", "tasks", "limit", "data", "max_new_tokens")
 
 EXAMPLE = """deltakit compress models/base models/math --codec svd_mixed --ratio 16 -o math.archive
@@ -121,7 +120,7 @@ def command(
     bar = progress(fmt if crew.leads else "quiet")
     if more["heal"] is not None and not dry_run:
         _check_healable(tuned, more, crew)
-        emit(_healed(request, more["heal"], more["heal_rate"], bar), _done, fmt)
+        emit(_healed(request, more["heal"], more["heal_rate"], bar), show_archive, fmt)
         return
     made, show = _work(request, tuned, dry_run, {key: more[key] for key in _CURVE}, bar, crew)
     if crew.leads:
@@ -149,7 +148,7 @@ def _healed(request: Request, count: int, rate: float | None, bar: Progress) -> 
         "steps": count, "before": found.before, "after": found.after, "numbers": found.numbers, "kept": found.kept,
         "one_dimensional": made.healed.vectors,
     }  # fmt: skip
-    return {**_result(made.compressed), "healed": healed}
+    return {**archive_facts(made.compressed), "healed": healed}
 
 
 def _work(
@@ -165,12 +164,13 @@ def _work(
             raise RecipeError("--curve is for one fine-tune in one process", remedy="name one TUNED, without torchrun")
         return _curve(request, dry_run, bar, **curve)
     if len(tuned) > 1 and dry_run:
-        return {"archives": [plan_files(one, bar) for one in fleet_requests(request, tuned)]}, _each(_plan)
+        return {"archives": [plan_files(one, bar) for one in fleet_requests(request, tuned)]}, each(show_plan)
     if len(tuned) > 1:
-        return {"archives": [_result(m) for m in compress_fleet(request, tuned, bar, crew).values()]}, _each(_done)
+        made = compress_fleet(request, tuned, bar, crew)
+        return {"archives": [archive_facts(one) for one in made.values()]}, each(show_archive)
     if dry_run:
-        return plan_files(request, bar), _plan
-    return _result(compress_files(request, bar, crew)), _done
+        return plan_files(request, bar), show_plan
+    return archive_facts(compress_files(request, bar, crew)), show_archive
 
 
 def _curve(
@@ -188,8 +188,8 @@ def _curve(
     ratios = parse_ratios(curve)
     if dry_run:
         plans = [plan_files(replace(request, ratio=ratio), bar) for ratio in ratios]
-        return {"output": str(request.out), "archives": plans}, _plans
-    return draw_curve(request, ratios, bar, **work), _drawn
+        return {"output": str(request.out), "archives": plans}, show_plans
+    return draw_curve(request, ratios, bar, **work), show_curve
 
 
 def _bytes(text: str) -> int:
@@ -203,87 +203,3 @@ def _bytes(text: str) -> int:
             f"--bytes {text!r} is neither a number nor a file", remedy="give --bytes 200000, or a file's name"
         )
     return Path(text).stat().st_size
-
-
-def _result(made: Compressed) -> dict[str, Any]:
-    from deltakit.compress.plan.forecast import described
-
-    return {
-        "output": str(made.path), "codec": made.plan.codec, "bytes": made.nbytes, "file_ratio": made.file_ratio,
-        "payload": made.payload, "payload_ratio": made.ratio, "bits_per_parameter": made.bits,
-        "relative_error": made.error, "matrices": len(made.plan.covered), "kinds": dict(made.kinds),
-        "forecast": described(made.plan.forecasts), "resumed": made.resumed,
-    }  # fmt: skip
-
-
-def _plan(plan: Mapping[str, Any]) -> None:
-    out, looked = console(), plan["forecast"].get("tensors", {})
-    rows = [
-        [r["name"], "x".join(map(str, r["shape"])), r["codec"] or r["action"], r["budget"] or "-"]
-        + ([f"{looked[r['name']]['relative_error']:.4f}" if r["name"] in looked else "-"] if looked else [])
-        for r in plan["rows"]
-    ]
-    out.print(table(["tensor", "shape", "codec", "bytes at most"] + (["error"] if looked else []), rows))
-    _forecast(plan["forecast"])
-    out.print(
-        f"would write {plan['output']} with {plan['codec']}: {plan['matrices']} matrices in {plan['payload']:,} bytes "
-        f"(ratio {plan['payload_ratio']:.2f}), {plan['exact']} tensors exact, {plan['unchanged']} unchanged"
-    )
-
-
-def _forecast(forecast: Mapping[str, Any]) -> None:
-    """What auto chose, by codec, and the error to expect: squared, over the energy of the delta."""
-    if not forecast:
-        return
-    out = console()
-    rows = [
-        [c["codec"], c["matrices"], c["bytes"], f"{100 * c['energy']:.1f}", f"{c['relative_error']:.4f}"]
-        for c in forecast["codecs"]
-    ]
-    out.print(table(["chosen", "matrices", "bytes", "% of the delta's energy", "error to expect"], rows))
-    out.print(f"relative squared error to expect in all: {forecast['relative_error']:.4f}")
-
-
-def _done(result: Mapping[str, Any]) -> None:
-    out = console()
-    _forecast(result["forecast"])
-    out.print(f"wrote {result['output']}: {result['bytes']:,} bytes, 1/{result['file_ratio']:.2f} of the fine-tune")
-    if not result["matrices"]:
-        out.print("every tensor is exact: base and archive give back the fine-tune bit for bit")
-        return
-    out.print(
-        f"{result['matrices']} matrices by {result['codec']}: {result['payload']:,} bytes, ratio "
-        f"{result['payload_ratio']:.2f}, {result['bits_per_parameter']:.3f} bits per parameter, everything counted"
-    )
-    if result["relative_error"] is not None:
-        out.print(f"relative squared error of their weights: {result['relative_error']:.4f}")
-    if "healed" in result:
-        found = result["healed"]
-        words = "KL divergence from the fine-tune on text that was not trained on"
-        out.print(
-            f"healed in {found['steps']} steps: {words} {found['before']:.4f} -> {found['after']:.4f} nats per token"
-        )
-        if not found["kept"]:
-            out.print("healing did no good, or had no room: the archive is as it was compressed")
-
-
-def _each(show: Show) -> Show:
-    def several(found: Mapping[str, Any]) -> None:
-        for one in found["archives"]:
-            show(one)
-
-    return several
-
-
-def _plans(found: Mapping[str, Any]) -> None:
-    for plan in found["archives"]:
-        _forecast(plan["forecast"])
-        console().print(f"ratio {plan['ratio']:g}: {plan['matrices']} matrices in {plan['payload']:,} bytes")
-    console().print(f"would write {len(found['archives'])} archives into {found['output']}")
-
-
-def _drawn(found: Mapping[str, Any]) -> None:
-    out = console()
-    for section in found["sections"]:
-        out.print(table(section["columns"], section["rows"], title=section["title"]))
-    out.print(f"wrote {found['output']}: {len(found['points'])} archives, curve.html, curve.md, curve.json")

@@ -9,7 +9,7 @@ from typing import Any
 from deltakit.runtime.hollow import weights_of
 from deltakit.runtime.places import Place, find_places
 
-__all__ = ["Stage", "cut", "layers_of"]
+__all__ = ["Stage", "beside_embedding", "cut", "layers_of"]
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ def layers_of(model: Any) -> tuple[str, Any]:
     from torch import nn
 
     found: list[tuple[bool, int, str, Any]] = []
-    beside, outer = _beside_embedding(model), ""
+    beside, outer = beside_embedding(model), ""
     for name, module in model.named_modules():
         if not isinstance(module, nn.ModuleList) or (outer and name.startswith(outer + ".")):
             continue
@@ -48,7 +48,7 @@ def layers_of(model: Any) -> tuple[str, Any]:
     return best[2], best[3]
 
 
-def _beside_embedding(model: Any) -> str:
+def beside_embedding(model: Any) -> str:
     """The name of the module that holds the token embedding, with a dot; the whole model where it has none."""
     try:
         embedding = model.get_input_embeddings()

@@ -18,7 +18,7 @@ from torch.overrides import TorchFunctionMode
 
 from deltakit.calibrate.batches import Batches
 from deltakit.calibrate.moments import Moments, Recorder, Unshared
-from deltakit.calibrate.stages import Stage, cut, layers_of
+from deltakit.calibrate.stages import Stage, beside_embedding, cut, layers_of
 from deltakit.delta.measure.threads import one_thread
 from deltakit.errors import InputError, RecipeError
 from deltakit.runtime.hollow import hollow_model, hollow_out, weights_of
@@ -67,6 +67,19 @@ class Walker:
         self._layers = layers_of(self.model)[1]
         self._check()
         self.stages = cut(self.model, frozenset(specs), self._used_first())
+
+    @property
+    def entered(self) -> frozenset[str]:
+        """The checkpoint's tensors that a product with an input may be seen of: all but tables that are looked up and
+        what lies beside the part of the model that takes text."""
+        modules = self.model.named_modules(remove_duplicate=False)
+        tables = {f"{n}.weight" for n, m in modules if isinstance(m, torch.nn.Embedding)}
+        places = {n: place.weight for stage in self.stages for n, place in stage.places.items()}
+        beside = set[str]()
+        if self.model.config.get_text_config() is not self.model.config:  # it takes pictures too
+            own, head = beside_embedding(self.model), self._output(self.stages[-1])
+            beside = {w for w, t in self._weights.items() if not w.startswith(own) and t is not head}
+        return frozenset(n for n, weight in places.items() if weight not in tables | beside)
 
     def load(self, stage: Stage, read: Read) -> None:
         """Fill the weights that a stage needs; those of all other stages are let go."""

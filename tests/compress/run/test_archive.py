@@ -15,11 +15,12 @@ from deltakit.delta.applied import Applied
 from deltakit.delta.difference import difference
 from deltakit.delta.expression import Delta, Entries, Entry, Part
 from deltakit.delta.file.container import open_archive, open_delta
+from deltakit.delta.file.inspection import inspect_path
 from deltakit.delta.terms.lowrank import LowRank
 from deltakit.errors import InputError, NoEffectError, RecipeError, ResourceError
 from deltakit.tensors import TensorSpec, to_float32
 from support.faults import killed_at
-from support.models import tiny_llama, tiny_tuned
+from support.models import save, tiny_llama, tiny_tuned
 from support.tensors import memory, normal, tensor, whole
 
 EMBED = "model.embed_tokens.weight"
@@ -233,7 +234,7 @@ def test_an_output_in_the_way_is_kept(pair, tmp_path):
     run(pair, tmp_path / "a", ratio=8, overwrite=True)
 
 
-def test_the_error_that_was_made_is_said_where_all_of_it_was_seen(pair, tmp_path, monkeypatch):
+def test_the_error_that_was_made_is_said_by_a_resumed_run_too(pair, tmp_path, monkeypatch):
     monkeypatch.setattr("deltakit.delta.file.segments._SECONDS", 0.0)
     base, tuned = pair
     made = run(pair, tmp_path / "a", "auto", ratio=8)
@@ -247,4 +248,32 @@ def test_the_error_that_was_made_is_said_where_all_of_it_was_seen(pair, tmp_path
     again = run(pair, tmp_path / "b", "auto", ratio=8)
     assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
     assert again.resumed > 0
-    assert again.error is None
+    assert again.error == made.error
+    assert made.data_free is None  # no inputs were asked for
+
+
+@pytest.mark.parametrize("codec", ["auto", "sign", "svd_mixed; *q_proj*=exact", "rows(inner='lowrank')"])
+def test_what_is_not_bit_for_bit_is_counted_as_inspect_counts_it(pair, tmp_path, codec):
+    made = run(pair, tmp_path / "a", codec, ratio=None if codec == "sign" else 8)
+    assert made.lossy == inspect_path(str(tmp_path / "a"))["coded"]
+    if "auto" not in codec:
+        assert (made.lossy["matrices"], made.lossy["payload_bytes"]) == (len(made.plan.covered), made.payload)
+        assert made.lossy["ratio"] == pytest.approx(made.ratio)
+
+
+def test_matrices_that_auto_keeps_are_left_out_of_the_lossy_ratio(tmp_path):
+    """One of two matrices differs at a few places: it is kept bit for bit."""
+    made = {}
+    for name in ("base", "tuned"):
+        weights = {"a.weight": normal((64, 64), 1), "b.weight": normal((64, 64), 2)}
+        if name == "tuned":
+            weights["a.weight"][3, :5] += 1.0
+            weights["b.weight"] += 0.1 * normal((64, 64), 3)
+        (tmp_path / name).mkdir()
+        save(tmp_path / name / "model.safetensors", {n: tensor(v, "F32") for n, v in weights.items()})
+        made[name] = open_checkpoint(tmp_path / name)
+    found = run((made["base"], made["tuned"]), tmp_path / "a", "auto", ratio=8)
+    assert {r.name: r.action for r in found.plan.covered} == {"a.weight": "kept", "b.weight": "codec"}
+    assert found.lossy == inspect_path(str(tmp_path / "a"))["coded"]
+    assert found.lossy["matrices"] == 1
+    assert found.lossy["ratio"] < found.ratio

@@ -14,7 +14,7 @@ import pytest
 from deltakit.compress.hessian import Hessian
 from deltakit.compress.run import encode
 from deltakit.compress.run.archive import Compressed
-from deltakit.compress.run.files import compress_files
+from deltakit.compress.run.files import compress_files, plan_files
 from deltakit.compress.run.request import Request, Sampling
 from deltakit.delta.file.container import open_delta
 from deltakit.delta.open import open_model
@@ -27,6 +27,7 @@ from support.models import tiny_llama, tiny_tuned
 from support.vision import tiny_llava
 
 TEXT = {"samples": 3, "length": 16, "batch": 2}
+SAMPLING = Sampling(**TEXT)
 
 
 def run(pair: tuple[Path, Path], out: Path, codec: str = "lowrank", **more: Any) -> Compressed:
@@ -99,10 +100,13 @@ def test_a_killed_run_resumes_to_the_same_bytes(
 ) -> None:
     """What is finished of a layer is no input of what is left of it."""
     monkeypatch.setattr("deltakit.delta.file.segments._SECONDS", -1.0)
-    run(pair, tmp_path / "whole", "svd_mixed")
+    whole = run(pair, tmp_path / "whole", "svd_mixed")
     assert killed_at(at, lambda: run(pair, tmp_path / "a", "svd_mixed"))
     assert not (tmp_path / "a").exists()
-    assert run(pair, tmp_path / "a", "svd_mixed").resumed > 0
+    again = run(pair, tmp_path / "a", "svd_mixed")
+    assert again.resumed > 0
+    assert (again.data_free, again.error) == (whole.data_free, whole.error)
+    assert whole.data_free == ("model.embed_tokens.weight",)
     assert (tmp_path / "a").read_bytes() == (tmp_path / "whole").read_bytes()
 
 
@@ -123,8 +127,10 @@ def test_architectures(kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatc
         (tmp_path / name).mkdir()
     base = saved(tmp_path / "base", kind)
     saved(tmp_path / "tuned", kind, 1, like=base)
+    asked = Request(str(tmp_path / "base"), str(tmp_path / "tuned"), tmp_path / "a", "lowrank", 2.0, sampling=SAMPLING)
+    plan = plan_files(asked)
     with watched(monkeypatch) as seen:
-        run((tmp_path / "base", tmp_path / "tuned"), tmp_path / "a", ratio=2.0)
+        made = run((tmp_path / "base", tmp_path / "tuned"), tmp_path / "a", ratio=2.0)
     weighed = {n: h for n, h in seen.items() if h is not None}
     for name, found in weighed.items():
         shape = base.tensors.specs[name].shape
@@ -138,12 +144,20 @@ def test_architectures(kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     packed = {n for n in seen if n.endswith(("gate_up_proj", "experts.down_proj"))}
     assert not packed & set(weighed)  # their inputs run along the middle axis
     assert set(seen) == set(base.tensors.specs)
+    biases = {n for n in seen if n.endswith("_proj_bias")}  # a row for each expert: matrices that nothing enters
+    coded = {r.name for r in made.plan.covered}
+    assert made.data_free == tuple(sorted(coded - set(weighed)))  # nothing is left out in silence
+    assert set(plan["data_free"]) <= set(made.data_free) <= set(plan["data_free"]) | packed | biases
 
 
 def test_a_vision_tower_is_coded_without_the_text(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pair = tiny_llava(tmp_path / "base"), tiny_llava(tmp_path / "tuned", 1, moved=0.05)
     with watched(monkeypatch) as seen:
-        run(pair, tmp_path / "a", ratio=2.0)
+        made = run(pair, tmp_path / "a", ratio=2.0)
+    plan = plan_files(Request(str(pair[0]), str(pair[1]), tmp_path / "b", "lowrank", 2.0, sampling=SAMPLING))
+    assert made.data_free == tuple(plan["data_free"])
+    assert sum("vision" in n for n in made.data_free) >= 6
+    assert [n for n in made.data_free if "language" in n] == [n for n in seen if "embed_tokens" in n]
     weighed = [n for n, h in seen.items() if h is not None]
     assert all("language" in n for n in weighed)
     assert len(weighed) >= 14

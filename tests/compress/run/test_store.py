@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -66,10 +67,16 @@ def test_others_can_read_the_file_and_what_is_shared_is_there_once(pair: tuple[P
 def test_a_request_makes_the_file_once_and_then_takes_it(
     pair: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert "calibration" not in plan_files(Request(str(pair[0]), str(pair[1]), tmp_path / "a", ratio=8.0,
-                                                   hessians=tmp_path / "h"))  # fmt: skip
+    asked = Request(str(pair[0]), str(pair[1]), tmp_path / "a", ratio=8.0, sampling=SAMPLING, hessians=tmp_path / "h")
+    plan = plan_files(asked)
+    assert plan["calibration"]["samples"] == 3
     assert not (tmp_path / "h").exists()
     run(pair, tmp_path / "a", sampling=SAMPLING, hessians=tmp_path / "h")
+    assert (
+        plan_files(replace(asked, out=tmp_path / "b"))["data_free"]
+        == plan["data_free"]
+        == ["model.embed_tokens.weight"]
+    )
     monkeypatch.setattr(store, "open_walker", None)  # nothing runs any more
     run(pair, tmp_path / "b", sampling=SAMPLING, hessians=tmp_path / "h", threads=3)
     run(pair, tmp_path / "c", hessians=tmp_path / "h")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,8 @@ from deltakit.compress.run.request import Request
 from deltakit.compress.run.sight import Sight, look
 from deltakit.delta.expression import Delta, Entry
 from deltakit.delta.file.container import open_archive
+from deltakit.delta.file.inspection import lossy_totals
+from deltakit.delta.file.segments import Segments
 from deltakit.delta.file.write import Fill, write_delta
 
 __all__ = ["Compressed", "Job", "compress", "compressed", "plans_for", "prepare", "write_job"]
@@ -28,8 +30,9 @@ __all__ = ["Compressed", "Job", "compress", "compressed", "plans_for", "prepare"
 class Compressed:
     """A written archive. `payload` counts the coded matrices alone; `model` and `covered` are the bytes that all
     tensors and the coded matrices have in the fine-tune; `kinds` says what each tensor is stored as; `error` is the
-    squared error of the coded matrices over the energy of their deltas, None where not all of it was seen (a resumed
-    run, several processes)."""
+    squared error of the coded matrices over the energy of their deltas. `lossy` are the matrices that are not stored
+    bit for bit, as `inspect` counts them: fewer than the coded ones where some of these are kept (empty: none).
+    `data_free` names those that were coded without knowing their inputs, in a run that looked at inputs (else None)."""
 
     path: Path
     plan: Plan
@@ -41,6 +44,8 @@ class Compressed:
     resumed: int
     kinds: Mapping[str, str]
     error: float | None = None
+    lossy: Mapping[str, Any] = field(default_factory=dict)
+    data_free: tuple[str, ...] | None = None
 
     @property
     def ratio(self) -> float:
@@ -73,6 +78,10 @@ class Job:
         """One tensor as it is stored, for the inputs that are known beforehand."""
         return self.encoder.entry(name, self.sight.hessians.get(name))
 
+    def fill(self, segments: Segments) -> None:
+        """Make every segment that is not finished, in the order of the sight."""
+        self.sight.fill(self.encoder, segments)
+
 
 def compress(operands: Operands, request: Request, progress: Progress = silent, crew: Ranks = ALONE) -> Compressed:
     """Write the delta of `operands` to `request.out`, its matrices coded as the request says.
@@ -102,14 +111,20 @@ def prepare(
 
 def write_job(job: Job, progress: Progress = silent, crew: Ranks = ALONE, fill: Fill | None = None) -> Compressed:
     """Write what is planned; `fill` makes the segments (None: as the job's sight does)."""
-    operands, request = job.operands, job.request
+    operands, request, make = job.operands, job.request, fill or job.fill
+
+    def noted_fill(segments: Segments) -> None:
+        segments.remark = job.encoder.remark
+        make(segments)
+        job.encoder.recall(segments.remarks)
+
     written = write_delta(
         request.out, job.made,
         plan={"action": "compress", "mark": operands.mark, **job.plan.as_dict(), **job.sight.note},
         base=operands.base.sidecar, overwrite=request.overwrite, inputs=operands.inputs, threads=request.threads,
-        progress=progress, crew=crew, fill=fill or (lambda segments: job.sight.fill(job.encoder, segments)),
+        progress=progress, crew=crew, fill=noted_fill,
     )  # fmt: skip
-    return _summary(Path(request.out), operands.delta, job.plan, written.resumed, job.encoder.losses)
+    return _summary(Path(request.out), job, written.resumed)
 
 
 def compressed(delta: Delta, plan: Plan, device: str = "cpu") -> Delta:
@@ -130,11 +145,9 @@ def plans_for(operands: Operands, request: Request, sight: Sight, progress: Prog
     )  # fmt: skip
 
 
-def _summary(
-    out: Path, delta: Delta, plan: Plan, resumed: int, losses: Mapping[str, tuple[float, float]]
-) -> Compressed:
+def _summary(out: Path, job: Job, resumed: int) -> Compressed:
     """Counted from the file as it lies on disk."""
-    archive = open_archive(out)
+    archive, plan = open_archive(out), job.plan
     parts = {name: list(item.get("p", ())) for name, item in archive.index["tensors"].items()}
     coded = [row for row in plan.covered if parts[row.name]]
     return Compressed(
@@ -144,10 +157,12 @@ def _summary(
         payload=sum(p[-1] for row in coded for p in parts[row.name]),
         covered=sum(row.spec.nbytes for row in coded),
         elements=sum(row.spec.numel for row in coded),
-        model=sum(spec.nbytes for spec in delta.specs.values()),
+        model=sum(spec.nbytes for spec in job.operands.delta.specs.values()),
         resumed=resumed,
         kinds={name: _kind(item) for name, item in archive.index["tensors"].items()},
-        error=_relative(plan, losses),
+        error=_relative(plan, job.encoder.losses),
+        lossy=lossy_totals(archive.specs, archive.index["tensors"]),
+        data_free=tuple(sorted(job.encoder.blind)) if job.sight.note else None,
     )
 
 

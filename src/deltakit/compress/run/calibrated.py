@@ -8,7 +8,7 @@ earlier run finished is decoded and put in likewise, so that a resumed run ends 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -60,6 +60,12 @@ class Walk:
     def hessians(self) -> Mapping[str, Hessian]:
         """None is known before the walk."""
         return {}
+
+    def unseen(self, names: Iterable[str]) -> list[str]:
+        """What lies beside the model that takes the text (a vision tower), and tables that are looked up. That no token
+        reaches an expert, or that packed ones hold their inputs along the middle axis, shows on the walk."""
+        walker = open_walker(self.operands.delta.specs, files_of(self.operands), self.batches, self.device)
+        return [n for n in names if n not in walker.entered]
 
     def fill(self, encoder: Encoder, segments: Segments) -> None:
         """Make every segment that is not finished. ResourceError where memory ends, with what a layer takes."""

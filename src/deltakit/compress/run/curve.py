@@ -32,7 +32,8 @@ _POINTS = "curve.json"
 @dataclass(frozen=True)
 class Point:
     """One archive. `error` is the squared error of the covered matrices over the energy of their deltas, measured;
-    `forecast` what was expected of it (None: nobody looked). `file_ratio` is of the whole model over the whole file."""
+    `forecast` what was expected of it (None: nobody looked). `file_ratio` is of the whole model over the whole file.
+    `data_free` are the matrices coded without knowing their inputs (None: no text)."""
 
     ratio: float
     file: str
@@ -44,6 +45,7 @@ class Point:
     error: float
     forecast: float | None
     kinds: Mapping[str, int]
+    data_free: Sequence[str] | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """JSON-able."""
@@ -132,6 +134,7 @@ def _described(operands: Operands, made: Compressed, ratio: float, threads: int)
         error=achieved(operands, made.path, covered, threads) if made.error is None else made.error,
         forecast=total_error(made.plan.forecasts) if len(made.plan.forecasts) == len(covered) else None,
         kinds={kind: kinds.count(kind) for kind in sorted(set(kinds))},
+        data_free=None if made.data_free is None else list(made.data_free),
     )  # fmt: skip
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 
@@ -15,7 +16,7 @@ from deltakit.compress.run.device import room_on
 from deltakit.delta.expression import Delta, Entry, Lineage, Part, total
 from deltakit.delta.site import Site
 from deltakit.delta.terms.base import Float32
-from deltakit.delta.terms.lowrank import matrix_shape
+from deltakit.delta.terms.matrix import matrix_shape
 from deltakit.errors import InputError
 from deltakit.tensors import TensorSpec, row_blocks
 
@@ -25,12 +26,14 @@ __all__ = ["Encoder", "encoded", "loss"]
 @dataclass(frozen=True)
 class Encoder:
     """Makes the entries of an archive: a bound delta, a row for each of its tensors, the device of linear algebra.
-    `losses` fills up: of every covered matrix, the squared error and the energy of its delta, in the weights."""
+    As it goes, `losses` fills up: of every covered matrix, the squared error and the energy of its delta, in the
+    weights; and `blind`: those that a codec coded without knowing their inputs."""
 
     delta: Delta
     rows: Mapping[str, Row]
     device: str = "cpu"
     losses: dict[str, tuple[float, float]] = field(default_factory=dict)
+    blind: set[str] = field(default_factory=set)
 
     @classmethod
     def of(cls, delta: Delta, plan: Plan, device: str = "cpu") -> Encoder:
@@ -47,7 +50,19 @@ class Encoder:
             made = encoded(row, self.delta.entries[name], lineage, hessian=hessian, device=self.device)
         if row.action in ("codec", "kept"):
             self.losses[name] = loss(self.delta.entries[name], made)
+        if row.action == "codec" and hessian is None and made.parts:
+            self.blind.add(name)
         return made
+
+    def remark(self, name: str) -> dict[str, Any] | None:
+        """What this run knows of a tensor that it made, JSON-able."""
+        return {"loss": list(self.losses[name]), "blind": name in self.blind} if name in self.losses else None
+
+    def recall(self, remarks: Mapping[str, Mapping[str, Any]]) -> None:
+        """Take over what an earlier run, or another process, knew."""
+        for name, said in remarks.items():
+            self.losses[name] = (said["loss"][0], said["loss"][1])
+        self.blind.update(name for name, said in remarks.items() if said["blind"])
 
 
 def encoded(row: Row, entry: Entry, lineage: Lineage, *, hessian: Hessian | None = None, device: str = "cpu") -> Entry:

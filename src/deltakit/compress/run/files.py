@@ -32,8 +32,8 @@ def plan_files(request: Request, progress: Progress = silent) -> dict[str, Any]:
     return {
         **plan.as_dict(), "forecast": described(plan.forecasts), "output": str(request.out), "free": written["free"],
         "matrices": len(plan.covered), "exact": actions.count("exact"), "unchanged": actions.count("unchanged"),
-        "payload": payload, "covered": covered, "payload_ratio": covered / payload,
-        **sight.note,
+        "payload": payload, "covered": covered, "payload_ratio": covered / payload if payload else 0.0,
+        "data_free": sight.unseen(row.name for row in plan.covered) if sight.note else None, **sight.note,
     }  # fmt: skip
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -28,6 +28,10 @@ class Sight(Protocol):
     @property
     def hessians(self) -> Mapping[str, Hessian]: ...
 
+    def unseen(self, names: Iterable[str]) -> list[str]:
+        """Those of these matrices of which it is known beforehand that no input will be."""
+        ...
+
     def fill(self, encoder: Encoder, segments: Segments) -> None:
         """Make every segment that is not finished."""
         ...
@@ -39,6 +43,10 @@ class Blind:
     note: Mapping[str, Any] = {}
     hessians: Mapping[str, Hessian] = {}
 
+    def unseen(self, names: Iterable[str]) -> list[str]:
+        """All of them."""
+        return list(names)
+
     def fill(self, encoder: Encoder, segments: Segments) -> None:
         """In the order of names."""
         segments.pull(encoder.delta.specs, encoder.entry)
@@ -48,7 +56,8 @@ def look(
     operands: Operands, request: Request, progress: Progress = silent, crew: Ranks = ALONE, *, dry: bool = False
 ) -> Sight:
     """What a request asks to look at. Text and tokenizer are opened here, and a file of Hessians that is not there is
-    made, by one process of the crew (`dry`: it is not). Errors: those of `calibrated.Walk.of` and `store`."""
+    made, by one process of the crew (`dry`: it is not, and a walk stands for it). Errors: those of `calibrated.Walk.of`
+    and `store`."""
     from deltakit.compress.run.calibrated import Walk
     from deltakit.compress.run.store import collect, open_hessians
 
@@ -61,6 +70,7 @@ def look(
             crew.told(f"{path.resolve()}/there")
         if path.exists():
             return open_hessians(path, operands.base, request.sampling)
-    elif request.sampling is not None:
+        return Walk.of(operands, request.sampling or Sampling(), request.device)
+    if request.sampling is not None:
         return Walk.of(operands, request.sampling, request.device)
     return Blind()

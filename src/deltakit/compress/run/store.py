@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import math
 import mmap
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -58,6 +58,10 @@ class Kept(Mapping[str, Hessian]):
     @property
     def hessians(self) -> Mapping[str, Hessian]:
         return self
+
+    def unseen(self, names: Iterable[str]) -> list[str]:
+        """Those that are not in the file."""
+        return [n for n in names if n not in self.said["tensors"]]
 
     def fill(self, encoder: Encoder, segments: Segments) -> None:
         """Every tensor by itself, those that no input came to without a Hessian."""

@@ -26,7 +26,7 @@ from deltakit.delta.terms.tied import Tied
 from deltakit.errors import RecipeError
 from deltakit.tensors import TensorSpec
 
-__all__ = ["inspect_path", "inspect_spectra"]
+__all__ = ["inspect_path", "inspect_spectra", "lossy_totals"]
 
 
 def inspect_path(where: str) -> dict[str, Any]:
@@ -115,7 +115,7 @@ def _archive(found: Archive) -> dict[str, Any]:
         "bytes_by_kind": _by_kind(items),
         "ratio": totals["bytes"] / len(found.data),
         "bits_per_parameter": 8 * len(found.data) / max(1, totals["parameters"]),
-        "coded": _coded(found.specs, items),
+        "coded": lossy_totals(found.specs, items),
         "terms": {n: _terms(item) for n, item in items.items()},
         "tensor_bits": {n: 8 * payload[n] / max(1, found.specs[n].numel) for n in items},
         **totals,
@@ -138,9 +138,10 @@ def _by_kind(items: Mapping[str, Mapping[str, Any]]) -> dict[str, int]:
     return {kind: found[kind] for kind in sorted(found)}
 
 
-def _coded(specs: Mapping[str, TensorSpec], items: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
-    """The matrices that are not stored bit for bit: their payload against their bytes in the fine-tune, shared rows
-    alone."""
+def lossy_totals(specs: Mapping[str, TensorSpec], items: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    """The tensors that are not stored bit for bit, of the index items of an archive: matrices, parameters, bytes,
+    payload_bytes, ratio, bits_per_parameter; their payload against their bytes in the fine-tune, shared rows alone.
+    Empty where there are none."""
     total: Counter[str] = Counter()
     for name, item in items.items():
         kinds = [p[1] for p in item.get("p", ())]

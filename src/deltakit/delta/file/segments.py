@@ -33,7 +33,9 @@ class Segments:
     """What is finished of a delta file. `pull` makes more of it; `entry` reads what is there.
 
     Every process of the crew calls `pull` with the same names; behind it all of them know, and may read, all that any
-    of them made. The bytes depend neither on threads nor on the number of processes.
+    of them made. The bytes depend neither on threads nor on the number of processes. What `remark` says of a tensor
+    that was made (JSON-able; None: nothing) is journaled beside it, and `remarks` gives it back: also of those that an
+    earlier run finished, or another process. The file holds nothing of it.
     """
 
     def __init__(
@@ -43,6 +45,7 @@ class Segments:
         self.specs, self.folder, self.crew = specs, folder, crew
         self.done, self.resumed = dict(done), len(done)
         self.threads, self._progress = threads, progress
+        self.remark: Callable[[str], Any] | None = None
         self._journal, self._topic, self._turn = journal, topic, 0
         self._numbers = {n: i for i, n in enumerate(specs)}
 
@@ -50,6 +53,11 @@ class Segments:
     def nbytes(self) -> int:
         """Payload bytes that are finished."""
         return sum(r.length for r in self.done.values())
+
+    @property
+    def remarks(self) -> dict[str, Any]:
+        """What was said of the tensors that are finished, where something was."""
+        return {n: said for n, r in self.done.items() if (said := r.extra.get("remark")) is not None}
 
     def left(self, names: Iterable[str]) -> list[str]:
         """Those that are not finished."""
@@ -76,7 +84,8 @@ class Segments:
             disk.pwrite(fd, blob, 0, path)
         finally:
             disk.close(fd)
-        return Record(name, file, 0, len(blob), checksum(blob), {"item": item})
+        said = None if self.remark is None else {"remark": self.remark(name)}
+        return Record(name, file, 0, len(blob), checksum(blob), {"item": item, **(said or {})})
 
     def note(self, records: Iterator[tuple[Any, Record]]) -> None:
         """Journal records as they come, some at a time."""
