@@ -6,8 +6,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import torch
-
 from deltakit.errors import InputError
 from deltakit.generate.batches import batches, run_batches
 from deltakit.generate.decode import decode
@@ -16,6 +14,7 @@ from deltakit.generate.score import score
 from deltakit.generate.stops import Stops, cut, eos_ids
 from deltakit.generate.voices import voices_of
 from deltakit.runtime import load_tokenizer, threads_for
+from deltakit.runtime.memory import ran_out
 
 if TYPE_CHECKING:
     from deltakit.tenants import ResidentBase
@@ -103,7 +102,7 @@ class Engine:
 
     def _run(self, lengths: list[int], budget: int, run: Callable[[list[int]], None]) -> None:
         with threads_for(self.model.num_parameters(), self.model.device.type):
-            run_batches(batches(lengths, budget, self.max_rows), run, _is_full)
+            run_batches(batches(lengths, budget, self.max_rows), run, ran_out)
 
     def _fit(self, lengths: list[int], what: str) -> None:
         over = [n for n in lengths if self.context and n > self.context]
@@ -118,8 +117,3 @@ class Engine:
 def _completion(tokens: list[int], reason: str, request: Request, stops: Stops) -> Completion:
     answer = tokens[:-1] if reason == "eos" else tokens
     return Completion(cut(stops.decode([answer])[0], request.stop)[0], tuple(answer), reason)
-
-
-def _is_full(error: BaseException) -> bool:
-    """Whether an exception means that memory ran out: CUDA's own kind, or the CPU allocator's message."""
-    return isinstance(error, MemoryError | torch.OutOfMemoryError) or "can't allocate memory" in str(error)

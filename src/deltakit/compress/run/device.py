@@ -34,16 +34,11 @@ def room_on(device: str, what: str, need: str = "", remedy: str = "") -> Iterato
     try:
         yield
     except (MemoryError, RuntimeError) as error:
-        if not _is_memory(error):
+        from deltakit.runtime.memory import ran_out
+
+        if not ran_out(error):
             raise
         raise ResourceError(
             f"out of memory on {device} while {what}{need and ': '}{need}",
             remedy=remedy or (_CPU if device == "cpu" else _GPU),
         ) from error
-
-
-def _is_memory(error: BaseException) -> bool:
-    """torch says so in its own type on a GPU, and in words on a CPU."""
-    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
-        return True
-    return any(words in str(error) for words in ("not enough memory", "out of memory", "DefaultCPUAllocator"))
