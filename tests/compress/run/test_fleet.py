@@ -114,7 +114,7 @@ def test_nothing_is_coded_before_all_is_planned(family: tuple[str, list[str]], t
     with pytest.raises(MismatchError, match="do not fit"):
         compress_fleet(request(base, tmp_path / "out"), [*tuned, str(tiny_llama(tmp_path / "wide", width=64))])
     assert list((tmp_path / "out").iterdir()) == []
-    with pytest.raises(RecipeError, match="names are those of several"):
+    with pytest.raises(RecipeError, match="several fine-tunes are called"):
         fleet_requests(request(base, tmp_path), ["a/math", "b/math.delta", "c"])
     compress_fleet(request(base, tmp_path / "out"), tuned[:1])
     before = (tmp_path / "out" / "chat.archive").read_bytes()

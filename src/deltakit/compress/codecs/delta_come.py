@@ -50,7 +50,8 @@ class DeltaCome:
         codes = [code for code, _ in parse_bands(self.bands)] if self.bands else []
         if any(isinstance(code, str) for code in codes) or self.group < 1:
             raise RecipeError(
-                f"delta_come(bands={self.bands!r}, group={self.group})", remedy="bits are 1 to 8, groups 1 or more"
+                f"delta_come(bands={self.bands!r}, group={self.group}) cannot be",
+                remedy="bits are 1 to 8, groups 1 or more",
             )
 
     @property

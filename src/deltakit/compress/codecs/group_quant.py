@@ -41,7 +41,7 @@ class GroupQuant:
     def __post_init__(self) -> None:
         if not 0 <= self.bits <= 8 or self.group < 1 or self.grid not in ("auto", "midrise", "zero"):
             raise RecipeError(
-                f"group_quant(bits={self.bits}, group={self.group}, grid={self.grid!r})",
+                f"group_quant(bits={self.bits}, group={self.group}, grid={self.grid!r}) cannot be",
                 remedy="bits is 1 to 8 (0: by the budget), group 1 or more, grid auto, midrise or zero",
             )
 

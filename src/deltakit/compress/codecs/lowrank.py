@@ -39,7 +39,8 @@ class Lowrank:
     def __post_init__(self) -> None:
         if self.rank < 0 or self.dtype not in ("F16", "BF16", "F32"):
             raise RecipeError(
-                f"lowrank(rank={self.rank}, dtype={self.dtype!r})", remedy="rank is 0 or more, dtype F16, BF16 or F32"
+                f"lowrank(rank={self.rank}, dtype={self.dtype!r}) cannot be",
+                remedy="rank is 0 or more, dtype F16, BF16 or F32",
             )
 
     @property

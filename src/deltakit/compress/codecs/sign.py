@@ -13,16 +13,17 @@ from deltakit.compress.codec import Context
 from deltakit.compress.fit.sampling import column_weights
 from deltakit.compress.fit.signs import best_scales, mean_scales
 from deltakit.compress.offer import Offer, Study
-from deltakit.delta.site import Site
 from deltakit.delta.terms.base import Float32
 from deltakit.delta.terms.matrix import matrix_shape
-from deltakit.delta.terms.sign import Sign, sign_bytes
+from deltakit.delta.terms.sign import Sign, mask_bytes, sign_bytes
 from deltakit.errors import RecipeError
 from deltakit.tensors import TensorSpec, row_blocks
 
 __all__ = ["SignCodec"]
 
 Bools = NDArray[np.bool_]
+Float64 = NDArray[np.float64]
+_BLOCK = 1 << 20  # elements
 
 
 @dataclass(frozen=True)
@@ -42,7 +43,7 @@ class SignCodec:
     def __post_init__(self) -> None:
         if self.scale not in ("scalar", "row", "column") or self.zeros not in ("auto", "keep", "spread"):
             raise RecipeError(
-                f"sign(scale={self.scale!r}, zeros={self.zeros!r})",
+                f"sign(scale={self.scale!r}, zeros={self.zeros!r}) cannot be",
                 remedy="scale is scalar, row or column; zeros is auto, keep or spread",
             )
 
@@ -61,24 +62,26 @@ class SignCodec:
         return (self.signs(rows, ctx),)
 
     def offers(self, study: Study) -> Iterator[Offer]:
-        """A scale for all, per row and per column. Without zeros errors are formulas, exact but for the rounding of the
-        scales; with a Hessian for signs that are as good as noise: the share e that they lose leaves e * delta and
-        white noise of energy e (1 - e). Zeros are coded and measured."""
-        rows, energy = study.rows, float((study.rows.astype(np.float64) ** 2).sum())
+        """A scale for all, per row and per column. Sizes are true, errors formulas: without a Hessian exact but for the
+        rounding of the scales; with one for signs that are as good as noise: the share e that they lose leaves
+        e * delta and white noise of energy e (1 - e)."""
+        rows, zero = study.rows, study.rows == 0
+        masks = [None] if not zero.any() else [~zero] if self.zeros == "keep" else [None, ~zero]
+        masks = masks[:1] if self.zeros == "spread" else masks
+        choices = [(0 if m is None else mask_bytes(m), _Sums.of(rows, m)) for m in masks]
+        energy = choices[0][1].energy
         for scale in ("scalar", "row", "column"):
             codec = replace(self, scale=scale)
-            if energy == 0 or (rows == 0).any():
-                term = codec.signs(rows, Context(Site(""), study.spec, None, study.hessian))
-                left = rows - term.rows(0, study.spec.rows).reshape(rows.shape)
-                yield Offer(codec, None, term.nbytes, study.error(left))
-                continue
-            scales = mean_scales(rows, None, scale).astype(np.float64)
-            lost = 1 - float((scales**2).sum()) * (rows.size / scales.size) / energy
+            found = [
+                (sign_bytes(matrix_shape(study.spec), scale, int(sums.count)) + bitmap, sums.lost(scale))
+                for bitmap, sums in choices
+            ]
+            nbytes, lost = min(reversed(found), key=lambda f: f[0] * f[1])  # as `signs` decides, kept first
             error = lost * energy
             if study.hessian is not None:
                 noise = float(np.broadcast_to(column_weights(study), rows.shape).mean(dtype=np.float64))
                 error = lost**2 * study.energy + lost * (1 - lost) * energy * noise
-            yield Offer(codec, None, codec.least(study.spec), error)
+            yield Offer(codec, None, nbytes, error)
 
     def signs(self, rows: Float32, ctx: Context) -> Sign:
         """The one term."""
@@ -102,6 +105,47 @@ class SignCodec:
             signs = signs if mask is None else signs * mask
             scales = best_scales(rows, signs, self.scale, ctx.hessian)
         return Sign.of(ctx.spec, plus, scales, self.scale, mask)
+
+
+@dataclass(frozen=True)
+class _Sums:
+    """Sums of squares and magnitudes, and the number of elements that have a sign, by rows and by columns."""
+
+    energy: float
+    rows: Float64
+    columns: Float64
+    in_rows: Float64
+    in_columns: Float64
+
+    @classmethod
+    def of(cls, values: Float32, mask: Bools | None) -> _Sums:
+        """Of a matrix, its signs kept where the mask says so (None: everywhere)."""
+        height, width = values.shape
+        step, energy, rows, columns = max(1, _BLOCK // max(1, width)), 0.0, np.zeros(height), np.zeros(width)
+        for lo in range(0, height, step):
+            size = np.abs(values[lo : lo + step])
+            energy += float(np.einsum("ij,ij", size, size))
+            rows[lo : lo + step] = size.sum(axis=1)
+            columns += size.sum(axis=0)
+        if mask is None:
+            return cls(energy, rows, columns, np.full(height, float(width)), np.full(width, float(height)))
+        counts = (np.count_nonzero(mask, axis=axis).astype(np.float64) for axis in (1, 0))
+        return cls(energy, rows, columns, *counts)
+
+    @property
+    def count(self) -> float:
+        """All that have a sign."""
+        return float(self.in_rows.sum())
+
+    def lost(self, scale: str) -> float:
+        """The share of the energy that signs leave with the best scales, which take off sum² / count each."""
+        sums, counts = {
+            "scalar": (self.rows.sum(), self.in_rows.sum()),
+            "row": (self.rows, self.in_rows),
+            "column": (self.columns, self.in_columns),
+        }[scale]
+        left = self.energy - float((sums**2 / np.maximum(counts, 1)).sum())
+        return max(0.0, left) / self.energy if self.energy else 0.0
 
 
 def _alternate(zero: Bools) -> Bools:

@@ -46,7 +46,7 @@ class SignLowrank:
         SignCodec(self.scale, self.zeros)
         if self.bits not in (*range(9), 16) or self.rank < 0 or self.rounds < 1:
             raise RecipeError(
-                f"sign_lowrank(bits={self.bits}, rank={self.rank}, rounds={self.rounds})",
+                f"sign_lowrank(bits={self.bits}, rank={self.rank}, rounds={self.rounds}) cannot be",
                 remedy="bits is 1 to 8 or 16 (0: as worth), rank 0 (by the budget) or more, rounds 1 or more",
             )
 

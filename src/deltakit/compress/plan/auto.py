@@ -34,7 +34,7 @@ class Auto:
 
     def __post_init__(self) -> None:
         if self.weigh not in _WEIGHTS:
-            raise RecipeError(f"auto: weigh cannot be {self.weigh!r}", remedy=did_you_mean(self.weigh, list(_WEIGHTS)))
+            raise RecipeError(f"auto: weigh {self.weigh!r} cannot be", remedy=did_you_mean(self.weigh, list(_WEIGHTS)))
         _ = self.candidates
 
     @property

@@ -35,8 +35,8 @@ def fleet_requests(request: Request, tuned: Sequence[str]) -> list[Request]:
     twice = sorted(n for n, count in Counter(names).items() if count > 1)
     if twice:
         raise RecipeError(
-            f"{len(twice)} names are those of several fine-tunes, the first {twice[0]!r}",
-            remedy="compress them into different folders, or rename one",
+            f"several fine-tunes are called {twice[0]!r}, and so would their archives be",
+            remedy="name each once; compress those that share a name into different folders",
         )
     folder = Path(request.out)
     kept = request.hessians or (folder / HESSIANS if request.sampling else None)

@@ -99,7 +99,7 @@ class Archive:
         try:
             term: Term = TERMS.factory(kind).load(fields, payload, spec)  # type: ignore[attr-defined]
         except DeltakitError as wrong:
-            raise type(wrong)(f"{self.path}: tensor {name!r}: {wrong.message}", remedy=wrong.remedy) from wrong
+            raise type(wrong)(f"{self.path}: tensor {name!r}: {wrong.message}", remedy=wrong.remedy or AGAIN) from wrong
         except (KeyError, TypeError, ValueError, IndexError, ArithmeticError) as wrong:
             raise CheckpointError(
                 f"{self.path}: tensor {name!r}: a {kind} term is malformed ({wrong!r})", remedy=AGAIN
