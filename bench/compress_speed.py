@@ -57,18 +57,19 @@ def seconds(work: Callable[[], Any], repeats: int = 1) -> tuple[float, Any]:
 
 
 def full(rows: Any, rank: int) -> Any:
-    return torch.linalg.svd(torch.from_numpy(rows), full_matrices=False)[0][:, :rank]
+    return torch.linalg.svd(torch.from_numpy(rows), full_matrices=False)[2][:rank].T
 
 
 def ours(rows: Any, rank: int, asked: int) -> Any:
-    """What the codec starts from: `asked` is the rank that it has to be ready for, `rank` what it keeps."""
-    return left_vectors(torch.from_numpy(rows), max(rank, asked), lambda _: rank)[0]
+    """What the codec starts from, the right vectors: `asked` is the rank that it has to be ready for, `rank` what it
+    keeps."""
+    return left_vectors(torch.from_numpy(rows).T, max(rank, asked), lambda _: rank)[0]
 
 
-def left_out(rows: Any, u: Any) -> float:
-    """The squared error of the best matrix with these left vectors."""
-    wide, span = torch.from_numpy(rows).double(), torch.linalg.qr(u.double())[0]
-    return float((wide**2).sum() - ((span.T @ wide) ** 2).sum())
+def left_out(rows: Any, v: Any) -> float:
+    """The squared error of the best matrix with these right vectors."""
+    wide, span = torch.from_numpy(rows).double(), torch.linalg.qr(v.double())[0]
+    return float((wide**2).sum() - ((wide @ span) ** 2).sum())
 
 
 def measured(shapes: dict[Shape, int], bits: float, repeats: int) -> tuple[str, list[float]]:

@@ -126,8 +126,8 @@ def parts(d: Any, hessian: Hessian) -> list[float]:
             turned = (u * torch.linalg.vector_norm(v * s, dim=0) * length).T.flip(0).numpy()
             left = carried(turned, unrolled(root.flip(0, 1).contiguous()), codes[::-1])[:, ::-1].copy()
         made.append(weighed(d, target, left, right, hessian) / whole)
-    u, s, _ = whitened_svd(target.delta, inputs, len(codes))
-    a, s, b = alternate(target, u, codes, 3)
+    _, _, v = whitened_svd(target.delta, inputs, len(codes))
+    a, s, b = alternate(target, v, codes, 3)
     made.append(hessian.error(d - (a * s) @ b.T) / whole)
     return [*made, hessian.error(encode("svd_mixed", d, 1, hessian)[0] - d) / whole]
 

@@ -69,8 +69,8 @@ def test_each_round_helps(known):
     d, codes, side = delta(96, 96, 5), [8, 3, *[2] * 22], inputs(96) if known else None
     gram = np.eye(96) if side is None else side.gram.numpy()
     target = Target(d, side)
-    left = whitened_svd(target.delta, side, 24)[0]
-    errors = [weighed(d, *alternate(target, left, codes, rounds), gram) for rounds in (1, 2, 3)]
+    free = whitened_svd(target.delta, side, 24)[2]
+    errors = [weighed(d, *alternate(target, free, codes, rounds), gram) for rounds in (1, 2, 3)]
     assert errors == sorted(errors, reverse=True)
     assert errors[-1] < 0.97 * errors[0]
 
@@ -80,8 +80,8 @@ def test_moments_of_white_inputs_are_no_moments():
     d, codes = delta(64, 64, 6), [8, 3, *[2] * 14]
     white = Inputs.of(Hessian(np.eye(64)), 1e-9)
     plain, known = Target(d), Target(d, white)
-    left = whitened_svd(plain.delta, None, 16)[0]
-    errors = [weighed(d, *alternate(t, left, codes, 2), np.eye(64)) for t in (plain, known)]
+    free = whitened_svd(plain.delta, None, 16)[2]
+    errors = [weighed(d, *alternate(t, free, codes, 2), np.eye(64)) for t in (plain, known)]
     assert errors[0] == pytest.approx(errors[1], rel=0.02)
 
 
@@ -115,10 +115,10 @@ def test_float32_is_what_float64_is_but_for_rounding():
 
 def test_columns_that_depend_on_each_other_are_fitted_in_float64(monkeypatch):
     seen_dtypes = []
-    carried = refit.carried
-    monkeypatch.setattr(refit, "carried", lambda t, *rest: seen_dtypes.append(t.dtype.name) or carried(t, *rest))
+    fed = refit.fed
+    monkeypatch.setattr(refit, "fed", lambda seen, *rest: seen_dtypes.append(seen.dtype) or fed(seen, *rest))
     v = np.random.default_rng(9).standard_normal((48, 6)).astype(np.float32)
     for copies in (v, np.concatenate([v, v[:, :2]], axis=1)):
         view = Target(delta()).view(unit(copies, torch.float32))
         assert np.isfinite(coded(view.seen, view.gram, [2] * copies.shape[1])).all()
-    assert seen_dtypes == ["float32", "float64"]
+    assert seen_dtypes == [torch.float32, torch.float64]

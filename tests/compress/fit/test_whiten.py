@@ -109,8 +109,9 @@ def test_a_start_is_the_svd_as_far_as_it_is_wanted(known):
     d = torch.from_numpy(np.random.default_rng(3).standard_normal((40, 24)).astype(np.float32))
     inputs = Inputs.of(Hessian(moments(24))) if known else None
     seen = []
-    u, s = start(d, inputs, 12, lambda values: seen.append(len(values)) or 5)
-    want, scales, _ = whitened_svd(d, inputs, 12)
-    assert (u.shape, seen) == ((40, 5), [12])
+    free, s = start(d, inputs, 12, lambda values: seen.append(len(values)) or 5)
+    _, scales, want = whitened_svd(d, inputs, 12)  # deltaᵀ U diag(1/s)
+    assert (free.shape, seen) == ((24, 5), [12])
     assert torch.allclose(s.double(), scales[:5], rtol=1e-4)
-    assert torch.allclose((u.double().T @ want[:, :5]).abs(), torch.eye(5, dtype=torch.float64), atol=2e-3)
+    free, want = (f.double() / torch.linalg.vector_norm(f.double(), dim=0) for f in (free, want[:, :5]))
+    assert torch.allclose((free * want).sum(dim=0).abs(), torch.ones(5, dtype=torch.float64), atol=2e-3)

@@ -20,7 +20,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deltakit.compress.fit.carry import carried, unrolled
+from deltakit.compress.fit.feedback import alone, fed
 from deltakit.delta.coding.factor import Code
+from deltakit.delta.coding.trellis import TRELLIS
 from deltakit.tensors import rounded
 
 if TYPE_CHECKING:
@@ -39,12 +41,11 @@ _DEPENDENT = 0.03  # what a unit column has of its own, given those before it: b
 
 def unit(values: Float32, dtype: torch.dtype | None = None, device: str = "cpu") -> torch.Tensor:
     """The columns at length one (zero columns stay), float64 or as told, on `device`, in memory that torch owns:
-    BLAS may look at alignment."""
+    BLAS may look at alignment. Ranks lie one behind the other."""
     import torch
 
-    wide = torch.from_numpy(values).to(device, dtype or torch.float64, copy=True)
-    length = torch.linalg.vector_norm(wide, dim=0)
-    return wide / torch.where(length > 0, length, 1.0)
+    wide = torch.from_numpy(values).to(device, dtype or torch.float64).T.contiguous()
+    return (wide / _even(torch.linalg.vector_norm(wide, dim=1))[:, None]).T
 
 
 def coded(seen: torch.Tensor, gram: torch.Tensor, codes: Sequence[Code], inputs: Inputs | None = None) -> Float32:
@@ -59,9 +60,16 @@ def coded(seen: torch.Tensor, gram: torch.Tensor, codes: Sequence[Code], inputs:
     root = _cholesky((even + even.T) / 2)
     if seen.dtype == torch.float32 and float(torch.diagonal(root).min()) < _DEPENDENT:
         return coded(seen.double(), gram.double(), codes, inputs)
+    if inputs is None and not any(code in TRELLIS for code in codes):
+        return _columns(fed(seen.T, root * length[:, None], codes))
     target = torch.cholesky_solve((seen / length).T.contiguous(), root)
     weights = unrolled(root.flip(0, 1).contiguous())
     return carried(target.flip(0).numpy(force=True), weights, codes[::-1], inputs)[:, ::-1].copy()
+
+
+def _columns(ranks: torch.Tensor) -> Float32:
+    made: Float32 = ranks.float().numpy().T
+    return made
 
 
 def _cholesky(even: torch.Tensor) -> torch.Tensor:
@@ -97,35 +105,57 @@ class Target:
         self.inputs, self.device = inputs, device
         self.dtype = torch.float32 if inputs is None else torch.float64
         self.delta = torch.from_numpy(np.ascontiguousarray(delta)).to(device, copy=True)
-        self.turned = self.delta.T.contiguous()
         self.weighed = self.delta if inputs is None else inputs.weigh(self.delta)
         self.energy = _inner(self.weighed, self.delta)
 
-    def right(self, left: torch.Tensor, codes: Sequence[Code]) -> Float32:
-        """V (columns, rank) for unit columns of U."""
+    def first(self, free: torch.Tensor, codes: Sequence[Code]) -> Float32:
+        """V (columns, rank) for orthonormal U: `free` (columns, rank) is deltaᵀ U, each column times anything. Without
+        known inputs every column stands for itself."""
+        import torch
+
+        if self.inputs is None and not any(code in TRELLIS for code in codes):
+            return _columns(alone(free.to(self.dtype).T, codes))
+        one = torch.eye(free.shape[1], dtype=self.dtype, device=self.device)
+        return coded(free.to(self.dtype), one, codes, self.inputs)
+
+    def right(self, left: torch.Tensor, codes: Sequence[Code], gram: torch.Tensor | None = None) -> Float32:
+        """V (columns, rank) for unit columns of U; `gram` is theirs."""
         left = left.to(self.dtype)
-        return coded(self.turned.to(self.dtype) @ left, left.T @ left, codes, self.inputs)
+        return coded(
+            (left.T @ self.delta.to(self.dtype)).T, left.T @ left if gram is None else gram, codes, self.inputs
+        )
 
     def view(self, right: torch.Tensor) -> View:
         """What U has to fit, for unit columns of V."""
         right = right.to(self.dtype)
-        return View(self.weighed @ right, right.T @ (right if self.inputs is None else self.inputs.gram @ right))
+        seen = (right.T @ self.weighed.T).T
+        return View(seen, right.T @ (right if self.inputs is None else self.inputs.gram @ right))
 
     def scales(self, u: Float32, v: Float32, view: View) -> tuple[Float32, float]:
         """The s that brings u diag(s) v.T nearest in the outputs' norm, rounded to bfloat16 as it is stored, and the
         squared error (damped as `inputs` are). `view` is that of v."""
+        left = unit(u, self.dtype, self.device)
+        return self.fitted(left, left.T @ left, _lengths(u) * _lengths(v), view)
+
+    def fitted(self, left: torch.Tensor, gram: torch.Tensor, length: Float64, view: View) -> tuple[Float32, float]:
+        """`scales` for unit columns of U, their Gram matrix, and the lengths of u's columns times those of v's."""
         import torch
 
-        left = unit(u, self.dtype, self.device)
-        gram = ((left.T @ left) * view.gram).double()
-        seen = (view.seen * left).sum(dim=0, dtype=torch.float64)
+        seen, gram = _along(view.seen.T, left.T), (gram * view.gram).double()
         size = _sizes(gram)
         even = gram / size / size[:, None] + _DAMP**2 * torch.eye(len(gram), dtype=gram.dtype, device=gram.device)
         s = (torch.linalg.solve(even, seen / size) / size).numpy(force=True)
-        length = _lengths(u) * _lengths(v)
-        stored = rounded(s / length, "BF16")
+        stored = rounded((s / length).astype(np.float32), "BF16")
         real = torch.from_numpy(stored * length).to(gram.device)
         return stored, self.energy - 2 * float(seen @ real) + float(real @ gram @ real)
+
+
+def _along(first: torch.Tensor, second: torch.Tensor) -> torch.Tensor:
+    """The sums of products of rows, float64, some rows at a time."""
+    import torch
+
+    parts = [slice(lo, lo + _ROWS) for lo in range(0, len(first), _ROWS)]
+    return torch.cat([(first[r] * second[r]).sum(dim=1, dtype=torch.float64) for r in parts])
 
 
 def _inner(first: torch.Tensor, second: torch.Tensor) -> float:
@@ -135,31 +165,41 @@ def _inner(first: torch.Tensor, second: torch.Tensor) -> float:
 
 
 def alternate(
-    target: Target, left: torch.Tensor, codes: Sequence[Code], rounds: int
+    target: Target, free: torch.Tensor, codes: Sequence[Code], rounds: int
 ) -> tuple[Float32, Float32, Float32]:
-    """The best U, s, V of `rounds` rounds from the orthonormal `left` (rows, rank): V coded for it, then U for V, V for
-    U, and so on."""
-    found = []
-    right = target.right(left, codes)
+    """The best U, s, V of `rounds` rounds from `free` (columns, rank), deltaᵀ times an orthonormal U, its columns of
+    any length: V coded for it, then U for V, V for U, and so on."""
+    best, least = None, np.inf
+    right = target.first(free, codes)
     for turn in range(rounds):
         view = target.view(unit(right, target.dtype, target.device))
         u = coded(view.seen, view.gram, codes)
-        s, error = target.scales(u, right, view)
-        found.append((error, u, s, right))
+        left = unit(u, target.dtype, target.device)
+        gram = left.T @ left
+        s, error = target.fitted(left, gram, _lengths(u) * _lengths(right), view)
+        if best is None or error < least:
+            best, least = (u, s, right), error
         if turn + 1 < rounds:
-            right = target.right(unit(u, target.dtype, target.device), codes)
-    _, u, s, right = min(found, key=lambda f: f[0])
-    return u, s, right
+            right = target.right(left, codes, gram)
+    assert best is not None
+    return best
+
+
+def _even(length: torch.Tensor) -> torch.Tensor:
+    """Ones for zeros."""
+    import torch
+
+    return torch.where(length > 0, length, 1.0)
 
 
 def _sizes(gram: torch.Tensor) -> torch.Tensor:
     """Roots of the diagonal; one for zero columns."""
-    import torch
-
-    size = torch.diagonal(gram).clamp_min(0).sqrt()
-    return torch.where(size > 0, size, 1.0)
+    return _even(gram.diagonal().clamp_min(0).sqrt())
 
 
 def _lengths(values: Float32) -> Float64:
-    found = np.sqrt((values.astype(np.float64) ** 2).sum(axis=0))
-    return np.where(found > 0, found, 1.0)
+    import torch
+
+    found = torch.linalg.vector_norm(torch.from_numpy(values.T), dim=1, dtype=torch.float64)
+    made: Float64 = _even(found).numpy()
+    return made

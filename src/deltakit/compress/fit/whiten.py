@@ -84,13 +84,14 @@ class Inputs:
 def start(
     delta: torch.Tensor, inputs: Inputs | None, rank: int, keep: Callable[[Float64], int]
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """U and s of `whitened_svd`, of which `keep` wants so many, given up to `rank` singular values. Without `inputs` U
-    is orthonormal to 1e-3 only: what a fit starts from. Call it within `one_thread`."""
+    """deltaᵀ U (columns, r), its columns of any length, and s of `whitened_svd`, of which `keep` wants so many, given
+    up to `rank` singular values: what a fit starts from. Without `inputs` U is orthonormal to 1e-3 only. Call it within
+    `one_thread`."""
     if inputs is None:
-        return left_vectors(delta, rank, keep)
+        return left_vectors(delta.T, rank, keep)
     u, s, _ = triplets(inputs.whiten(delta), rank)
     kept = keep(s.numpy(force=True))
-    return u[:, :kept], s[:kept]
+    return delta.double().T @ u[:, :kept], s[:kept]
 
 
 def whitened_svd(

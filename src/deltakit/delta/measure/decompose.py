@@ -71,10 +71,10 @@ def left_vectors(
 
     if 0 in delta.shape or rank < 1:
         return _nothing(delta)[:2]
-    tall = delta.shape[0] >= delta.shape[1]
+    tall = delta.shape[0] > delta.shape[1]
     matrix = delta if tall else delta.T.contiguous()
     peak = float(delta.abs().max()) or 1.0
-    values, basis = leading([partial(_gram, matrix, peak)], matrix.shape[1], rank, double=False)[0]
+    values, basis = leading([partial(_gram, matrix, peak)], matrix.shape[1], rank, double=False, share=1.0)[0]
     s = values.sqrt()
     s = s[s > NOISE * s[0]] * peak
     count = min(len(s), keep(s.double().numpy(force=True)))

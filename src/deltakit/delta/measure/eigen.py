@@ -21,14 +21,16 @@ Gram = Callable[["torch.dtype"], "torch.Tensor"]
 _SAFE = 3.2e-4  # kept over largest eigenvalue, at least: then what is lost lies under 1e-6 of what truncation loses
 _ROUNDING = 1e-6  # of the largest eigenvalue: what rounding makes of none in a float32 Gram matrix
 _TOP = 32  # directions looked at for taking out
+_SHARE = 0.75  # of all directions
 _STEPS = 4  # of the block power iteration
 _SETTLED = 1e-5  # residual over eigenvalue
 
 
-def leading(grams: Sequence[Gram], size: int, rank: int, double: bool = True) -> list[Eigen]:
+def leading(grams: Sequence[Gram], size: int, rank: int, double: bool = True, share: float = _SHARE) -> list[Eigen]:
     """For every Gram matrix (size, size), its leading eigenvalues (min(rank, size),), largest first and not below 0,
     and orthonormal columns (size, min(rank, size)) that span their eigenvectors: float64. Without `double` float32
-    where that is safe; the energy outside of the span is then the least possible but for 1e-6 of it.
+    where that is safe and at most `share` of all directions are wanted: up to three quarters the energy outside of the
+    span is the least possible but for 1e-6 of it; beyond, little lies outside, and rounding shows in it.
 
     A gram is a function that makes the matrix in a dtype. They go in one batch, which is what a GPU wants. Call it
     within `one_thread`.
@@ -36,7 +38,7 @@ def leading(grams: Sequence[Gram], size: int, rank: int, double: bool = True) ->
     import torch
 
     rank = min(rank, size)
-    if not grams or double or 4 * rank > 3 * size or size < 4 * _TOP:
+    if not grams or double or rank > share * size or size < 4 * _TOP:
         found = zip(*torch.linalg.eigh(torch.stack([g(torch.float64) for g in grams])), strict=True) if grams else ()
         return [(w[size - rank :].flip(0).clamp_min(0), v[:, size - rank :].flip(1)) for w, v in found]
     narrow = [g(torch.float32) for g in grams]
