@@ -11,7 +11,8 @@ from support.cli import call
 from support.merge_world import refused
 from support.models import tiny_llama, tiny_tuned
 
-FOLLOWING = ["svd_mixed", "lowrank", "auto", "group_quant", "dare", "delta_come", "sign_lowrank", "sign; *embed*=lowrank"]
+FOLLOWING = ["svd_mixed", "lowrank", "auto", "group_quant", "dare", "delta_come", "sign_lowrank"]
+FOLLOWING += ["sign; *embed*=lowrank"]
 FIXED = ["sign", "rows", "exact", "lowrank(rank=2)", "dare(density=0.2)", "group_quant(bits=3)"]
 
 
