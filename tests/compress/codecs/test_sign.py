@@ -101,3 +101,19 @@ def test_offers_say_what_will_be_lost(zeros, known):
         term = offer.codec.encode(rows, Context(Site("w"), study.spec, None, study.hessian))[0]
         assert offer.nbytes == term.nbytes
         assert offer.error == pytest.approx(study.error(rows - term.rows(0, 100)), rel=0.06 if known else 1e-3)
+
+
+@pytest.mark.parametrize("zeros", ["auto", "keep", "spread"])
+@pytest.mark.parametrize("share", [0.02, 0.5, 0.95])
+def test_offers_are_formulas_also_with_zeros(zeros, share, monkeypatch):
+    """Nothing is coded, and yet sizes are true and errors right."""
+    rows = with_zeros(share, (60, 70))
+    rows[:4] = 0
+    study, codec = Study(TensorSpec(rows.shape, "BF16"), rows), SignCodec(zeros=zeros)
+    with monkeypatch.context() as patch:
+        patch.setattr(SignCodec, "signs", None)
+        found = list(offers(codec, study))
+    for offer in found:
+        term = offer.codec.encode(rows, Context(Site("w"), study.spec, offer.nbytes))[0]
+        assert offer.nbytes == term.nbytes
+        assert offer.error == pytest.approx(study.error(rows - term.rows(0, 60)), rel=2e-3)

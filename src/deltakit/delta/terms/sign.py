@@ -21,7 +21,7 @@ from deltakit.delta.terms.matrix import matrix_range, matrix_shape
 from deltakit.errors import CheckpointError, MismatchError
 from deltakit.tensors import ITEMSIZE, TensorSpec, from_float32, rounded, to_float32
 
-__all__ = ["Axis", "Sign", "scale_shape", "sign_bytes"]
+__all__ = ["Axis", "Sign", "mask_bytes", "scale_shape", "sign_bytes"]
 
 Axis = str  # "scalar", "row" or "column"
 _LARGE = 1 << 16  # elements from which compiled loops are worth loading
@@ -33,9 +33,18 @@ def scale_shape(shape: tuple[int, int], axis: Axis) -> tuple[int, int]:
     return {"scalar": (1, 1), "row": (shape[0], 1), "column": (1, shape[1])}[axis]
 
 
-def sign_bytes(shape: tuple[int, int], axis: Axis) -> int:
-    """Payload bytes without a mask."""
-    return _scale_bytes(shape, axis) + packed_size(shape[0] * shape[1], 1)
+def sign_bytes(shape: tuple[int, int], axis: Axis, signs: int | None = None) -> int:
+    """Payload bytes without a mask; of scales and `signs` signs (None: one for each element)."""
+    return _scale_bytes(shape, axis) + packed_size(shape[0] * shape[1] if signs is None else signs, 1)
+
+
+def mask_bytes(mask: NDArray[np.bool_]) -> int:
+    """What the mask of the elements that are not zero takes."""
+    return len(_deflated(mask))
+
+
+def _deflated(mask: NDArray[np.bool_]) -> bytes:
+    return deflate(pack(mask, 1))
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,7 +63,7 @@ class Sign(Term):
         """`plus` says which elements are positive and `mask` (both of the matrix' shape) which are not zero."""
         stored = rounded(scales, _scale_dtype(axis)).reshape(scale_shape(matrix_shape(spec), axis))
         kept = plus if mask is None else plus[mask]
-        bitmap = None if mask is None else memoryview(deflate(pack(mask, 1)))
+        bitmap = None if mask is None else memoryview(_deflated(mask))
         return cls(spec, axis, stored, memoryview(pack(kept, 1)), bitmap)
 
     def with_scales(self, scales: Float32) -> Sign:
