@@ -25,7 +25,9 @@ def test_dry_run_shows_every_command_and_makes_nothing(tmp_path, monkeypatch, ca
 def test_the_whole_road(tmp_path, monkeypatch, capsys):
     """Every step runs, the table has every row, the page is there; a second run does nothing."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(demo, "QUICK", ("variables.records=64", "variables.steps=10", "variables.items=2"))
+    monkeypatch.setattr(
+        demo, "QUICK", ("variables.records=64", "variables.steps=10", "variables.items=2", "variables.heal=2")
+    )
     assert guarded(cli, ["demo", "-o", "out", "--quick"]) == 0
     out = capsys.readouterr().out
     assert "$ deltakit sft" in out

@@ -11,7 +11,7 @@ from deltakit_cli.catalogue import recipes_folder
 from deltakit_cli.options import dry_run_option, example, format_option
 from deltakit_cli.pipelines import rehearse, show_plan, walk
 
-QUICK = ("variables.records=1280", "variables.steps=40", "variables.items=20")
+QUICK = ("variables.records=1280", "variables.steps=40", "variables.items=20", "variables.heal=5")
 
 
 @click.command(epilog=example("deltakit demo\ndeltakit demo -o demo-out --dry-run"))
