@@ -41,7 +41,14 @@ CODECS: dict[str, tuple[str, list[str]]] = {
     "auto": ("auto", []),
     "auto, calibrated": ("auto", ["--calibrate", "{text}", *LOOK]),
 }
-ONLY = {"sign": (1.0,), "svd_mixed, calibrated, healed": THREE, "group_quant": (4.0, 2.0), "sign_lowrank": (4.0, 2.0)}
+ONLY = {
+    "sign": (1.0,),
+    "svd_mixed, neutral text": (0.25,),
+    "svd_mixed, calibrated, healed": (0.25,),
+    "auto, calibrated": (1.0,),
+    "group_quant": (4.0, 2.0),
+    "sign_lowrank": (4.0, 2.0),
+}
 RECORDS = {"math": "metamath", "chat": "instruction"}
 
 
