@@ -10,18 +10,18 @@ import numpy as np
 
 from deltakit.checkpoint.pump import Progress, pump, silent
 from deltakit.compress.hessian import Hessian
+from deltakit.compress.numbers import matrix_of, stored_bytes
 from deltakit.compress.offer import Offer, Study, offers
 from deltakit.compress.plan.auto import Auto
 from deltakit.compress.plan.bargains import bargains
 from deltakit.compress.plan.hull import Ladder
 from deltakit.compress.plan.kept import Kept
 from deltakit.compress.plan.plan import Row
-from deltakit.delta.expression import Delta, Entry, total
+from deltakit.delta.expression import Delta, Entry
 from deltakit.delta.file.container import pack_tensor
 from deltakit.delta.measure.threads import one_thread
 from deltakit.delta.terms.base import Float32
-from deltakit.delta.terms.matrix import matrix_shape
-from deltakit.errors import InputError, RecipeError
+from deltakit.errors import RecipeError
 
 __all__ = ["measure"]
 
@@ -62,13 +62,7 @@ def measure(
 
 
 def _ladder(row: Row, entry: Entry, auto: Auto, hessian: Hessian | None) -> Ladder:
-    values = total(entry.parts, 0, entry.shared, row.spec.row_size).reshape(matrix_shape(row.spec))
-    if not np.isfinite(values).all():
-        bad = values.size - int(np.isfinite(values).sum())
-        raise InputError(
-            f"tensor {row.name!r}: {bad} of {values.size} differences are not finite",
-            remedy="the fine-tune or the base holds NaN or infinity; repair it before compressing",
-        )
+    values = matrix_of(row.name, entry)
     study = Study(row.spec, values, hessian)
     if not values.any():
         return Ladder(row.spec, (), 0.0)
@@ -82,9 +76,9 @@ def _ladder(row: Row, entry: Entry, auto: Auto, hessian: Hessian | None) -> Ladd
 def _kept(name: str, entry: Entry, values: Float32) -> list[Offer]:
     """A delta that is stored already (an archive's, a LoRA's) may stay as it is, and one that is zero at most places
     (a few steps of reinforcement learning) is packed, to see what it takes bit for bit."""
-    sizes = [part.term.nbytes for part in entry.parts]
-    if all(sizes):
-        return [Offer(Kept(), None, sum(sizes), 0.0)]
+    stored = stored_bytes(entry)
+    if stored is not None:
+        return [Offer(Kept(), None, stored, 0.0)]
     if np.count_nonzero(values) > _SPARSE * values.size:
         return []
     _, blob = pack_tensor(name, replace(entry, spec=entry.shared_spec, added=None))

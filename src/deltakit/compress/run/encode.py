@@ -11,14 +11,12 @@ import numpy as np
 from deltakit.compress.codec import Context, parse_codec
 from deltakit.compress.fit.recognise import recognised
 from deltakit.compress.hessian import Hessian
+from deltakit.compress.numbers import check_entry, matrix_of, stored_bytes
 from deltakit.compress.plan.plan import Plan, Row
 from deltakit.compress.run.device import room_on
 from deltakit.delta.expression import Delta, Entry, Lineage, Part, total
 from deltakit.delta.site import Site
-from deltakit.delta.terms.base import Float32
-from deltakit.delta.terms.matrix import matrix_shape
-from deltakit.errors import InputError
-from deltakit.tensors import TensorSpec, row_blocks
+from deltakit.tensors import row_blocks
 
 __all__ = ["Encoder", "encoded", "loss"]
 
@@ -69,32 +67,22 @@ def encoded(row: Row, entry: Entry, lineage: Lineage, *, hessian: Hessian | None
     """A tensor's entry as its row says: coded for the inputs whose Hessian is given (None: all count alike), or exact.
     InputError for numbers that are not finite."""
     if row.action != "codec":
-        _check_exact(row.name, entry)
+        check_entry(row.name, entry)
         return entry
-    _check_exact(row.name, replace(entry, parts=()))
     codec = parse_codec(row.codec)
-    if _small_enough(entry, codec.nbytes(row.spec, row.budget)):
+    limit, stored = codec.nbytes(row.spec, row.budget), stored_bytes(entry)
+    if stored is not None and stored <= limit:  # a LoRA's factors: smaller, and nothing is lost
+        check_entry(row.name, entry)
         return entry
-    values = _difference(entry, row.spec).reshape(matrix_shape(row.spec))
-    _check_finite(row.name, values)
+    check_entry(row.name, replace(entry, parts=()))
+    values = matrix_of(row.name, entry)
     if not values.any():
         return replace(entry, parts=())
-    factors = recognised(entry, values, codec.nbytes(row.spec, row.budget))
+    factors = recognised(entry, values, limit)
     if factors is not None:  # a merged LoRA: smaller, and nothing is lost but rounding
         return replace(entry, parts=(Part(1.0, factors),))
     terms = codec.encode(values, Context(Site(row.name, lineage.key), row.spec, row.budget, hessian, device))
     return replace(entry, parts=tuple(Part(1.0, term) for term in terms))
-
-
-def _difference(entry: Entry, spec: TensorSpec) -> Float32:
-    """The shared rows, float32 (rows, row_size). Two models are subtracted in row ranges, so that neither is whole in
-    float32 beside the difference; coded terms are decoded once."""
-    if entry.bits is None:
-        return total(entry.parts, 0, entry.shared, spec.row_size)
-    values = np.empty((spec.rows, spec.row_size), np.float32)
-    for lo, hi in row_blocks(spec):
-        values[lo:hi] = total(entry.parts, lo, hi, spec.row_size)
-    return values
 
 
 def loss(entry: Entry, made: Entry) -> tuple[float, float]:
@@ -107,29 +95,3 @@ def loss(entry: Entry, made: Entry) -> tuple[float, float]:
             difference = values - total(made.parts, lo, hi, entry.spec.row_size)
             error += float(np.square(difference, dtype=np.float64).sum())
     return error, energy
-
-
-def _small_enough(entry: Entry, limit: int) -> bool:
-    """A delta that is stored in fewer bytes already (a LoRA's factors) is kept: smaller, and nothing is lost."""
-    return all(part.term.nbytes for part in entry.parts) and sum(part.term.nbytes for part in entry.parts) <= limit
-
-
-def _check_exact(name: str, entry: Entry) -> None:
-    """What is kept bit for bit must be finite too, added rows included."""
-    spec = entry.shared_spec
-    if not spec.is_float:
-        return
-    for lo, hi in row_blocks(spec) if entry.parts else ():
-        _check_finite(name, total(entry.parts, lo, hi, spec.row_size))
-    if entry.added is not None:
-        for lo, hi in row_blocks(entry.added.spec):
-            _check_finite(name, entry.added.rows(lo, hi))
-
-
-def _check_finite(name: str, values: Float32) -> None:
-    bad = values.size - int(np.isfinite(values).sum())
-    if bad:
-        raise InputError(
-            f"tensor {name!r}: {bad} of {values.size} differences are not finite",
-            remedy="the fine-tune or the base holds NaN or infinity; repair it before compressing",
-        )
