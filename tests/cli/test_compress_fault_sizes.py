@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from deltakit.compress.plan import overhead
 from support.cli import call
 from support.merge_world import refused
 from support.models import tiny_llama, tiny_tuned
@@ -33,6 +34,17 @@ def test_a_file_never_exceeds_the_bytes_that_were_asked_for(
     done = call("compress", *pair, "--codec", codec, "--bytes", size, "-o", tmp_path / "a", "--format", "json")
     assert done.code == 0, done.err
     assert done.json["bytes"] == (tmp_path / "a").stat().st_size <= size
+
+
+def test_a_file_that_came_out_larger_is_made_again_in_less(
+    pair: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where the index is taken for smaller than it is."""
+    monkeypatch.setattr(overhead, "_MORE", -30)
+    done = call("compress", *pair, "--bytes", 6000, "-o", tmp_path / "a", "--format", "json")
+    assert done.code == 0, done.err
+    assert 5500 < done.json["bytes"] == (tmp_path / "a").stat().st_size <= 6000
+    assert [p.name for p in tmp_path.iterdir()] == ["a"]
 
 
 @pytest.mark.parametrize("codec", [*FOLLOWING, *FIXED])

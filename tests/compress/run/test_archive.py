@@ -87,7 +87,7 @@ def test_a_ratio_is_met_with_everything_counted(pair, tmp_path):
 @pytest.mark.parametrize("nbytes", [14_000, 20_000, 37_777])
 def test_a_file_of_so_many_bytes(pair, tmp_path, codec, nbytes):
     made = run(pair, tmp_path / "a", codec, nbytes=nbytes)
-    assert nbytes - (450 if codec == "lowrank" else 250) < made.nbytes <= nbytes
+    assert nbytes - (450 if codec == "lowrank" else 300) < made.nbytes <= nbytes
 
 
 def test_too_few_bytes_say_what_would_do(pair, tmp_path):

@@ -25,6 +25,8 @@ from deltakit.delta.file.write import Fill, write_delta
 
 __all__ = ["Compressed", "Job", "compress", "compressed", "plans_for", "prepare", "write_job"]
 
+_LESS = 8  # bytes, where a file came out larger than was asked for
+
 
 @dataclass(frozen=True)
 class Compressed:
@@ -90,7 +92,13 @@ def compress(operands: Operands, request: Request, progress: Progress = silent, 
     Errors: RecipeError (codec, size), ResourceError (the size is too small; disk, memory), InputError (non-finite
     numbers; calibration text; output), NoEffectError (no change).
     """
-    return write_job(prepare(operands, request, progress, crew), progress, crew)
+    made, asked = write_job(prepare(operands, request, progress, crew), progress, crew), request.nbytes
+    target = asked or 0
+    while asked is not None and made.nbytes > asked:  # its index packed worse than was thought
+        target -= made.nbytes - asked + _LESS
+        again = replace(request, nbytes=target, overwrite=True)
+        made = write_job(prepare(operands, again, progress, crew), progress, crew)
+    return made
 
 
 def prepare(
