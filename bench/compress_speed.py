@@ -27,7 +27,8 @@ from deltakit.compress.codec import Context
 from deltakit.compress.codecs.svd_mixed import SvdMixed
 from deltakit.compress.fit.bands import parse_bands
 from deltakit.delta.coding.factor import Factor
-from deltakit.delta.measure.decompose import left_vectors, svd
+from deltakit.delta.measure.decompose import svd
+from deltakit.delta.measure.iterate import right_vectors
 from deltakit.delta.site import Site
 from deltakit.delta.terms.lowrank import LowRank
 from deltakit.tensors import TensorSpec
@@ -63,7 +64,7 @@ def full(rows: Any, rank: int) -> Any:
 def ours(rows: Any, rank: int, asked: int) -> Any:
     """What the codec starts from, the right vectors: `asked` is the rank that it has to be ready for, `rank` what it
     keeps."""
-    return left_vectors(torch.from_numpy(rows).T, max(rank, asked), lambda _: rank)[0]
+    return right_vectors(torch.from_numpy(rows), max(rank, asked), lambda _: rank)[0]
 
 
 def left_out(rows: Any, v: Any) -> float:

@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 
 from deltakit.compress.fit.carry import unrolled
 from deltakit.compress.hessian import Hessian
-from deltakit.delta.measure.decompose import left_vectors, triplets
+from deltakit.delta.measure.decompose import triplets
+from deltakit.delta.measure.iterate import right_vectors
 from deltakit.errors import InputError, MismatchError
 
 if TYPE_CHECKING:
@@ -85,10 +86,10 @@ def start(
     delta: torch.Tensor, inputs: Inputs | None, rank: int, keep: Callable[[Float64], int]
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """deltaᵀ U (columns, r), its columns of any length, and s of `whitened_svd`, of which `keep` wants so many, given
-    up to `rank` singular values: what a fit starts from. Without `inputs` U is orthonormal to 1e-3 only. Call it within
-    `one_thread`."""
+    up to `rank` singular values: what a fit starts from. Without `inputs` they are near to that only
+    (iterate.py). Call it within `one_thread`."""
     if inputs is None:
-        return left_vectors(delta.T, rank, keep)
+        return right_vectors(delta, rank, keep)
     u, s, _ = triplets(inputs.whiten(delta), rank)
     kept = keep(s.numpy(force=True))
     return delta.double().T @ u[:, :kept], s[:kept]
