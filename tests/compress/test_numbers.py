@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
-from deltakit.compress.numbers import check_entry, matrix_of, stored_bytes
+from deltakit.compress.numbers import check_entry, loss, matrix_of, stored_bytes
 from deltakit.compress.plan.plan import Row
 from deltakit.compress.run.encode import encoded
 from deltakit.delta.difference import difference
@@ -37,6 +39,13 @@ def test_the_matrix_is_the_difference():
     entry, change = pair()
     assert np.array_equal(matrix_of("w", entry), change.reshape(24, 5))
     check_entry("w", entry)
+
+
+def test_what_is_lost_and_what_there_was():
+    entry, change = pair()
+    whole = float(np.square(change, dtype=np.float64).sum())
+    assert loss(entry, entry) == (0.0, pytest.approx(whole))
+    assert loss(entry, replace(entry, parts=())) == (pytest.approx(whole), pytest.approx(whole))
 
 
 def test_numbers_that_are_not_finite_are_counted_by_name():

@@ -1,4 +1,4 @@
-"""The numbers of one tensor of a delta, checked: what is measured and what is coded."""
+"""The numbers of one tensor of a delta: what is measured and coded, checked, and what that loses."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from deltakit.delta.terms.matrix import matrix_shape
 from deltakit.errors import InputError
 from deltakit.tensors import row_blocks
 
-__all__ = ["check_entry", "matrix_of", "stored_bytes"]
+__all__ = ["check_entry", "loss", "matrix_of", "stored_bytes"]
 
 
 def matrix_of(name: str, entry: Entry) -> Float32:
@@ -43,6 +43,18 @@ def stored_bytes(entry: Entry) -> int | None:
     """Payload bytes of a delta that is stored already (an archive's, a LoRA's factors); None where it is not."""
     sizes = [part.term.nbytes for part in entry.parts]
     return sum(sizes) if all(sizes) else None
+
+
+def loss(entry: Entry, made: Entry) -> tuple[float, float]:
+    """The squared difference of the shared rows of two entries, and the energy of the first; in row ranges."""
+    error, energy = 0.0, 0.0
+    for lo, hi in row_blocks(entry.shared_spec) if entry.shared else ():
+        values = total(entry.parts, lo, hi, entry.spec.row_size)
+        energy += float(np.square(values, dtype=np.float64).sum())
+        if made is not entry:
+            difference = values - total(made.parts, lo, hi, entry.spec.row_size)
+            error += float(np.square(difference, dtype=np.float64).sum())
+    return error, energy
 
 
 def _check_finite(name: str, values: Float32) -> None:

@@ -7,12 +7,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-
 from deltakit.checkpoint.open import Checkpoint
+from deltakit.compress.numbers import loss
 from deltakit.delta.adapter import adapter_delta, open_adapter
-from deltakit.delta.expression import Delta, Entry, total
-from deltakit.tensors import row_blocks
+from deltakit.delta.expression import Delta, Entry
 
 __all__ = ["Retained", "energy_of", "measure"]
 
@@ -44,19 +42,9 @@ def measure(folder: Path, base: Checkpoint, delta: Delta, names: Iterable[str]) 
 
 def energy_of(entry: Entry) -> float:
     """The squared norm of a tensor's delta, rows that the base lacks apart."""
-    return _sum(entry, None)
+    return loss(entry, entry)[1]
 
 
 def _retained(entry: Entry, stored: Entry) -> Retained:
-    return Retained(_sum(entry, None), _sum(entry, stored))
-
-
-def _sum(entry: Entry, less: Entry | None) -> float:
-    """The squared norm of an entry's shared rows, those of `less` taken off."""
-    spec, found = entry.shared_spec, 0.0
-    for lo, hi in row_blocks(spec) if entry.parts else ():
-        rows = total(entry.parts, lo, hi, spec.row_size)
-        if less is not None:
-            rows = rows - total(less.parts, lo, hi, spec.row_size)
-        found += float(np.square(rows, dtype=np.float64).sum())
-    return found
+    lost, energy = loss(entry, stored)
+    return Retained(energy, lost)

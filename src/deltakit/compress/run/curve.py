@@ -10,12 +10,12 @@ from typing import Any
 from deltakit.checkpoint.checksum import Checksum
 from deltakit.checkpoint.pump import Progress, pump, silent
 from deltakit.checkpoint.staging import Staging
+from deltakit.compress.numbers import loss
 from deltakit.compress.plan.choice import parse_choice
 from deltakit.compress.plan.forecast import total_error
 from deltakit.compress.plan.planning import Planner
 from deltakit.compress.plan.sizes import check_size
 from deltakit.compress.run.archive import Compressed, plans_for, prepare, write_job
-from deltakit.compress.run.encode import loss
 from deltakit.compress.run.operands import Operands, open_operands
 from deltakit.compress.run.request import Request
 from deltakit.compress.run.sight import look

@@ -6,19 +6,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-import numpy as np
-
 from deltakit.compress.codec import Context, parse_codec
 from deltakit.compress.fit.recognise import recognised
 from deltakit.compress.hessian import Hessian
-from deltakit.compress.numbers import check_entry, matrix_of, stored_bytes
+from deltakit.compress.numbers import check_entry, loss, matrix_of, stored_bytes
 from deltakit.compress.plan.plan import Plan, Row
 from deltakit.compress.run.device import room_on
-from deltakit.delta.expression import Delta, Entry, Lineage, Part, total
+from deltakit.delta.expression import Delta, Entry, Lineage, Part
 from deltakit.delta.site import Site
-from deltakit.tensors import row_blocks
 
-__all__ = ["Encoder", "encoded", "loss"]
+__all__ = ["Encoder", "encoded"]
 
 
 @dataclass(frozen=True)
@@ -83,15 +80,3 @@ def encoded(row: Row, entry: Entry, lineage: Lineage, *, hessian: Hessian | None
         return replace(entry, parts=(Part(1.0, factors),))
     terms = codec.encode(values, Context(Site(row.name, lineage.key), row.spec, row.budget, hessian, device))
     return replace(entry, parts=tuple(Part(1.0, term) for term in terms))
-
-
-def loss(entry: Entry, made: Entry) -> tuple[float, float]:
-    """The squared difference of the shared rows of two entries, and the energy of the first; in row ranges."""
-    error, energy = 0.0, 0.0
-    for lo, hi in row_blocks(entry.shared_spec) if entry.shared else ():
-        values = total(entry.parts, lo, hi, entry.spec.row_size)
-        energy += float(np.square(values, dtype=np.float64).sum())
-        if made is not entry:
-            difference = values - total(made.parts, lo, hi, entry.spec.row_size)
-            error += float(np.square(difference, dtype=np.float64).sum())
-    return error, energy

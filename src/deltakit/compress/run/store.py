@@ -33,7 +33,7 @@ from deltakit.delta.file.segments import Segments
 from deltakit.errors import CheckpointError, MismatchError
 from deltakit.manifest import digest
 
-__all__ = ["Kept", "collect", "open_hessians"]
+__all__ = ["StoredHessians", "collect", "open_hessians"]
 
 _KEY = "deltakit_hessians"
 _ROWS = 512  # of a triangle in hand at once
@@ -42,7 +42,7 @@ _OTHER = "name another file; it is made where there is none"
 
 
 @dataclass(frozen=True)
-class Kept(Mapping[str, Hessian]):
+class StoredHessians(Mapping[str, Hessian]):
     """An open file. A Hessian is unpacked, float64, each time it is asked for; nothing of it is kept."""
 
     path: Path
@@ -84,7 +84,7 @@ class Kept(Mapping[str, Hessian]):
         return len(self.said["tensors"])
 
 
-def open_hessians(path: Path, base: Checkpoint, sampling: Sampling | None) -> Kept:
+def open_hessians(path: Path, base: Checkpoint, sampling: Sampling | None) -> StoredHessians:
     """The file of a base, and of a text where one is asked for. MismatchError where it is of others, CheckpointError
     where it is damaged or no such file."""
     header = read_header(path)
@@ -101,7 +101,7 @@ def open_hessians(path: Path, base: Checkpoint, sampling: Sampling | None) -> Ke
         )
     with path.open("rb") as file:
         data = memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
-    return Kept(path, header, data, said)
+    return StoredHessians(path, header, data, said)
 
 
 def collect(path: Path, base: Checkpoint, sampling: Sampling, device: str = "cpu", progress: Progress = silent) -> None:
