@@ -127,7 +127,7 @@ def parts(d: Any, hessian: Hessian) -> list[float]:
             left = carried(turned, unrolled(root.flip(0, 1).contiguous()), codes[::-1])[:, ::-1].copy()
         made.append(weighed(d, target, left, right, hessian) / whole)
     _, _, v = whitened_svd(target.delta, inputs, len(codes))
-    a, s, b = alternate(target, v, codes, 3)
+    a, s, b = alternate(target, target.first(v, codes), codes, 3)
     made.append(hessian.error(d - (a * s) @ b.T) / whole)
     return [*made, hessian.error(encode("svd_mixed", d, 1, hessian)[0] - d) / whole]
 

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from deltakit.delta.measure import decompose
 from deltakit.delta.measure.decompose import batched, left_vectors, polar, product, svd, triplets
 
 
@@ -180,3 +181,19 @@ def test_left_vectors_stop_at_the_rank(shape):
     assert left_vectors(torch.from_numpy(delta), 50, len)[1].shape == (4,)
     assert left_vectors(torch.zeros(shape), 50, len)[0].shape == (shape[0], 0)
     assert left_vectors(torch.zeros((0, 3)), 50, len)[0].shape == (0, 0)
+
+
+def test_a_wide_matrix_is_never_turned_as_a_whole(monkeypatch):
+    """Blocks are turned one by one, and the largest magnitude takes no copy: the numbers are those of a whole turn."""
+    wide = torch.from_numpy(np.random.default_rng(5).standard_normal((40, 90)).astype(np.float32))
+    want = decompose.left_vectors(wide.T.contiguous().T.contiguous(), 12, len)
+    monkeypatch.setattr(decompose, "_BLOCK", 640)
+    found = decompose.left_vectors(wide, 12, len)
+    assert torch.allclose(found[1], want[1], rtol=1e-5)
+    u, s, v = decompose.triplets(wide, 12)
+    other = decompose.triplets(wide.T.contiguous(), 12)
+    assert torch.equal(s, other[1])
+    assert torch.equal(u, other[2])
+    assert torch.equal(v, other[0])
+    assert decompose._peak(-wide) == float(wide.abs().max())
+    assert decompose._peak(torch.zeros(3, 2)) == 1.0

@@ -89,10 +89,13 @@ class SvdMixed:
             codes = spread(bands)
             if not codes:
                 return (LowRank.packed(ctx.spec, [], np.empty(0, np.float32)),)
-            left, scales, right = alternate(target, free[:, : len(codes)], codes, self.rounds)
+            first = target.first(free[:, : len(codes)], codes)
+            del free  # as large as a side, and not wanted any more
+            left, scales, right = alternate(target, first, codes, self.rounds)
+            del target, first
         sides = (right, left) if turned else (left, right)
-        first, second = (_factors(side, bands) for side in sides)
-        return (LowRank.packed(ctx.spec, list(zip(first, second, strict=True)), scales),)
+        a, b = (_factors(side, bands) for side in sides)
+        return (LowRank.packed(ctx.spec, list(zip(a, b, strict=True)), scales),)
 
     @property
     def _by_trellis(self) -> bool:

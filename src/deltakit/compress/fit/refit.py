@@ -164,13 +164,10 @@ def _inner(first: torch.Tensor, second: torch.Tensor) -> float:
     return sum(float((first[r].double() * second[r].double()).sum()) for r in ranges)
 
 
-def alternate(
-    target: Target, free: torch.Tensor, codes: Sequence[Code], rounds: int
-) -> tuple[Float32, Float32, Float32]:
-    """The best U, s, V of `rounds` rounds from `free` (columns, rank), deltaᵀ times an orthonormal U, its columns of
-    any length: V coded for it, then U for V, V for U, and so on."""
+def alternate(target: Target, right: Float32, codes: Sequence[Code], rounds: int) -> tuple[Float32, Float32, Float32]:
+    """The best U, s, V of `rounds` rounds from `right` (columns, rank), the V of `Target.first`: U coded for V, V for
+    U, and so on."""
     best, least = None, np.inf
-    right = target.first(free, codes)
     for turn in range(rounds):
         view = target.view(unit(right, target.dtype, target.device))
         u = coded(view.seen, view.gram, codes)
@@ -200,6 +197,8 @@ def _sizes(gram: torch.Tensor) -> torch.Tensor:
 def _lengths(values: Float32) -> Float64:
     import torch
 
-    found = torch.linalg.vector_norm(torch.from_numpy(values.T), dim=1, dtype=torch.float64)
-    made: Float64 = _even(found).numpy()
+    ranks = torch.from_numpy(values.T)  # some at a time: norms in float64 take a float64 copy
+    starts = range(0, max(1, len(ranks)), _ROWS)
+    parts = [torch.linalg.vector_norm(ranks[lo : lo + _ROWS], dim=1, dtype=torch.float64) for lo in starts]
+    made: Float64 = _even(torch.cat(parts)).numpy()
     return made

@@ -53,9 +53,9 @@ def batched(deltas: Sequence[torch.Tensor], rank: int, double: bool = True) -> l
     if not deltas or 0 in deltas[0].shape or rank < 1:
         return [_nothing(d) for d in deltas]
     if deltas[0].shape[0] < deltas[0].shape[1]:
-        turned = batched([d.T.contiguous() for d in deltas], rank, double)
+        turned = batched([d.T for d in deltas], rank, double)
         return [(left, values, right) for right, values, left in turned]
-    peaks = [float(d.abs().max()) or 1.0 for d in deltas]
+    peaks = [_peak(d) for d in deltas]
     grams = [partial(_gram, d, peak) for d, peak in zip(deltas, peaks, strict=True)]
     found = leading(grams, deltas[0].shape[1], rank, double)
     return [_triplets(d, peak, basis) for d, peak, (_, basis) in zip(deltas, peaks, found, strict=True)]
@@ -72,8 +72,7 @@ def left_vectors(
     if 0 in delta.shape or rank < 1:
         return _nothing(delta)[:2]
     tall = delta.shape[0] > delta.shape[1]
-    matrix = delta if tall else delta.T.contiguous()
-    peak = float(delta.abs().max()) or 1.0
+    matrix, peak = delta if tall else delta.T, _peak(delta)
     values, basis = leading([partial(_gram, matrix, peak)], matrix.shape[1], rank, double=False, share=1.0)[0]
     s = values.sqrt()
     s = s[s > NOISE * s[0]] * peak
@@ -110,6 +109,14 @@ def _nothing(delta: torch.Tensor) -> Triplets:
     return left, values, right
 
 
+def _peak(delta: torch.Tensor) -> float:
+    """The largest magnitude, 1 for zeros; without a copy."""
+    import torch
+
+    least, most = torch.aminmax(delta)
+    return max(-float(least), float(most)) or 1.0
+
+
 def _gram(tall: torch.Tensor, peak: float, dtype: torch.dtype) -> torch.Tensor:
     """(delta / peak)ᵀ (delta / peak)."""
     import torch
@@ -139,10 +146,11 @@ def _triplets(tall: torch.Tensor, peak: float, basis: torch.Tensor) -> Triplets:
 
 
 def _blocks(tall: torch.Tensor, peak: float, dtype: torch.dtype) -> Iterator[torch.Tensor]:
-    """delta / peak by blocks of rows, in memory that torch owns: BLAS may look at alignment."""
+    """delta / peak by blocks of rows, in memory that torch owns: BLAS may look at alignment. A matrix that was turned
+    lies here block by block, and never as a whole."""
     step = max(1, _BLOCK // tall.shape[1])
     for lo in range(0, tall.shape[0], step):
-        yield tall[lo : lo + step].to(dtype) / peak
+        yield tall[lo : lo + step].contiguous().to(dtype) / peak
 
 
 def _signs(v: torch.Tensor) -> torch.Tensor:
