@@ -197,3 +197,13 @@ def test_a_wide_matrix_is_never_turned_as_a_whole(monkeypatch):
     assert torch.equal(v, other[0])
     assert decompose._peak(-wide) == float(wide.abs().max())
     assert decompose._peak(torch.zeros(3, 2)) == 1.0
+
+
+@pytest.mark.parametrize("shape", [(40, 24), (24, 40), (30, 30)])
+def test_left_vectors_in_float64_are_those_of_the_svd(shape):
+    d = torch.from_numpy(np.random.default_rng(11).standard_normal(shape))
+    u, s = left_vectors(d, 12, lambda values: 5, double=True)
+    want, values, _ = torch.linalg.svd(d, full_matrices=False)
+    assert u.dtype == torch.float64
+    assert torch.allclose(s, values[:5], rtol=1e-9)
+    assert torch.allclose((u.T @ want[:, :5]).abs(), torch.eye(5, dtype=torch.float64), atol=1e-8)

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from deltakit.compress.fit.carry import unrolled
 from deltakit.compress.hessian import Hessian
-from deltakit.delta.measure.decompose import triplets
+from deltakit.delta.measure.decompose import left_vectors, triplets
 from deltakit.delta.measure.iterate import right_vectors
 from deltakit.errors import InputError, MismatchError
 
@@ -90,9 +90,8 @@ def start(
     (iterate.py). Call it within `one_thread`."""
     if inputs is None:
         return right_vectors(delta, rank, keep)
-    u, s, _ = triplets(inputs.whiten(delta), rank)
-    kept = keep(s.numpy(force=True))
-    return delta.double().T @ u[:, :kept], s[:kept]
+    u, s = left_vectors(inputs.whiten(delta), rank, keep, double=True)
+    return delta.double().T @ u, s
 
 
 def whitened_svd(

@@ -62,18 +62,18 @@ def batched(deltas: Sequence[torch.Tensor], rank: int, double: bool = True) -> l
 
 
 def left_vectors(
-    delta: torch.Tensor, rank: int, keep: Callable[[NDArray[np.float64]], int]
+    delta: torch.Tensor, rank: int, keep: Callable[[NDArray[np.float64]], int], double: bool = False
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """The leading left singular vectors U (rows, r) and singular values s (r,) of a matrix, and no more: what a fit
-    starts from. `keep` says how many, given up to `rank` singular values. In float32 where that is safe, then U is
-    orthonormal to 1e-3. Call it within `one_thread`."""
+    starts from. `keep` says how many, given up to `rank` singular values. In float64, or without `double` in float32
+    where that is safe; U is orthonormal to 1e-3. Call it within `one_thread`."""
     import torch
 
     if 0 in delta.shape or rank < 1:
         return _nothing(delta)[:2]
     tall = delta.shape[0] > delta.shape[1]
     matrix, peak = delta if tall else delta.T, _peak(delta)
-    values, basis = leading([partial(_gram, matrix, peak)], matrix.shape[1], rank, double=False, share=1.0)[0]
+    values, basis = leading([partial(_gram, matrix, peak)], matrix.shape[1], rank, double, share=1.0)[0]
     s = values.sqrt()
     s = s[s > NOISE * s[0]] * peak
     count = min(len(s), keep(s.double().numpy(force=True)))

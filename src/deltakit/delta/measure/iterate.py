@@ -25,7 +25,7 @@ Keep = Callable[[NDArray[np.float64]], int]
 
 _STEPS = 2
 _LOOKED = 0.85  # of the directions that may be wanted: budgets are seldom spent on the cheapest ranks alone
-_MOST = 0.65  # of all directions: above, all eigenvectors come at the same price
+_MOST = 0.5  # of all directions: above, all eigenvectors come at the same price
 _LEAST = 256  # directions in all
 _SURE = 0.95  # of those looked for: the last ones have not settled
 _SAFE = 2e-5  # kept over largest eigenvalue: below, float32 has lost the direction
