@@ -123,3 +123,19 @@ def test_what_is_finished_can_be_read_before_the_file_is_whole(models, tmp_path)
     write_delta(tmp_path / "d", delta, plan=PLAN, fill=fill)
     assert seen[0] > 0
     assert (tmp_path / "d").read_bytes() == written(models, tmp_path / "one")
+
+
+def test_what_is_said_of_a_tensor_is_journaled_and_no_part_of_the_file(tmp_path: Path) -> None:
+    base = open_checkpoint(tiny_llama(tmp_path / "base"))
+    delta = difference(base, open_checkpoint(tiny_tuned(tmp_path / "base", tmp_path / "tuned", seed=3)))
+    heard: dict[str, object] = {}
+
+    def talking(segments: Segments) -> None:
+        segments.remark = lambda name: {"length": len(name)} if "proj" in name else None
+        segments.pull(delta.specs, delta.entries.__getitem__)
+        heard.update(segments.remarks)
+
+    write_delta(tmp_path / "a", delta, plan=PLAN, fill=talking)
+    write_delta(tmp_path / "b", delta, plan=PLAN)
+    assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
+    assert heard == {n: {"length": len(n)} for n in delta.specs if "proj" in n}
