@@ -62,3 +62,13 @@ def test_a_device_that_is_not_there(tiny_base: Path) -> None:
     if not torch.cuda.is_available():
         with pytest.raises(ResourceError, match="no CUDA"):
             open_walker(checkpoint.specs, checkpoint.sidecar, batches, "cuda")
+
+
+def test_a_text_of_few_tokens_is_said_to_be_one(tiny_base, tmp_path, caplog):
+    sidecar = open_checkpoint(tiny_base).sidecar
+    (tmp_path / "short.txt").write_text("ab ab ab")
+    Sampling(str(tmp_path / "short.txt")).batches(sidecar)
+    assert "short.txt gives" in caplog.text
+    caplog.clear()
+    Sampling(samples=2, length=8).batches(sidecar)  # as few as were asked for
+    assert not caplog.text

@@ -40,6 +40,7 @@ def test_json_and_dry_run(folder, tmp_path):
         (("--to", "gguf"), 2, "gguf"),
         (("--to", "peft-lora", "--rank", "1000"), 2, "512"),
         (("--to", "peft-lora", "--energy", "0"), 2, "energy 0.0"),
+        (("--to", "hf", "--rank", "16"), 2, "--rank shapes an adapter"),
     ],
 )
 def test_wrong_arguments(folder, tmp_path, more, code, said):

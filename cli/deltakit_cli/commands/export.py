@@ -18,6 +18,7 @@ deltakit export models/base models/math --to peft-lora --rank 64 -o math-lora
 deltakit export models/base math.archive --to peft-lora --rank 64 --calibrate math.txt -o math-lora
 deltakit export models/base math.delta --to lm-eval-delta -o math-weights
 deltakit export models/base math.archive --to hf -o math-restored"""
+_OF_ADAPTERS = ("rank", "energy", "dtype", "whole", "calibrate", "samples", "length", "batch", "hessians")
 _NAMED = 12  # dropped tensors that are listed one by one
 
 
@@ -48,12 +49,25 @@ def command(
     from deltakit.compress.export.export import Request, export, plan_export
     from deltakit.compress.export.peft_lora import LoraRequest
 
+    _check_options(to)
     lora = LoraRequest(rank, energy, dtype, whole)
     request = Request(base, delta, to, output, lora, sampling_of(look), hessians, overwrite, threads)
     if dry_run:
         emit(plan_export(request), _plan, fmt)
         return
     emit(export(request, progress(fmt)), _done, fmt)
+
+
+def _check_options(to: str) -> None:
+    """What shapes an adapter means nothing to the other formats."""
+    from click.core import ParameterSource
+
+    from deltakit.errors import RecipeError
+
+    source = click.get_current_context().get_parameter_source
+    given = [o for o in _OF_ADAPTERS if source(o) is ParameterSource.COMMANDLINE]
+    if to != "peft-lora" and given:
+        raise RecipeError(f"--{given[0]} shapes an adapter, and --to {to} writes none", remedy="leave it out")
 
 
 def _plan(plan: Mapping[str, Any]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 
 __all__ = ["LENGTH", "Sampling", "check_runnable", "open_walker", "room"]
 
+_LOG = logging.getLogger("deltakit")
+_FEW = 1024  # tokens; fewer than most matrices have inputs
 LENGTH = 512  # tokens of a sample, where neither the person nor the model says less
 
 
@@ -46,7 +49,10 @@ class Sampling:
         from deltakit.runtime import load_tokenizer
 
         length = self.length or room(sidecar)
-        return encode_text(text, load_tokenizer(sidecar), samples=self.samples, length=length, batch=self.batch)
+        found = encode_text(text, load_tokenizer(sidecar), samples=self.samples, length=length, batch=self.batch)
+        if found.tokens < min(_FEW, self.samples * length):
+            _LOG.warning("%s gives %d tokens: so few say little about a model's inputs", text.name, found.tokens)
+        return found
 
     def described(self, batches: Batches) -> dict[str, Any]:
         """What decides the numbers that come of it, JSON-able: the text by its digest, and what was found in it."""
