@@ -166,7 +166,7 @@ def encoded(text: str, budget: int | None) -> Entry:
 
 def record(entry: Entry, base: str) -> dict[str, Any]:
     """A golden of an entry: item, blob and the tuned bytes over the base of that dtype."""
-    item, blob = pack_tensor(NAME, entry)
+    item, blob = pack_tensor(entry)
     case = {"base": base, "item": item, "blob": base64.b64encode(blob).decode()}
     return {**case, "tuned": base64.b64encode(restored(case)).decode()}
 

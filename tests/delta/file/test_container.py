@@ -65,7 +65,7 @@ def test_the_same_index_gives_the_same_bytes():
 
 
 def test_a_tensor_without_parts_has_no_payload():
-    item, blob = pack_tensor("a", Entry(TensorSpec((2, 3), "BF16"), 2))
+    item, blob = pack_tensor(Entry(TensorSpec((2, 3), "BF16"), 2))
     assert blob == b""
     assert item == {"s": [2, 3], "d": "BF16", "c": item["c"]}
 

@@ -57,7 +57,7 @@ def test_a_golden_is_read_as_ever(label):
 
 
 def same(entry, case):
-    item, blob = pack_tensor(make.NAME, entry)
+    item, blob = pack_tensor(entry)
     assert item.keys() == case["item"].keys()
     if SAME_ZSTD:  # another zstd may pack the same planes into other frames
         assert (item, blob) == (case["item"], base64.b64decode(case["blob"]))
@@ -74,7 +74,7 @@ def test_a_kind_of_term_is_written_as_ever(label):
 def test_a_codec_writes_as_ever(label):
     text, budget = make.codec_cases()[label]
     if text.split("(")[0] in make.BY_SVD:
-        item, blob = pack_tensor(make.NAME, make.encoded(text, budget))
+        item, blob = pack_tensor(make.encoded(text, budget))
         assert [p[1] for p in item["p"]] == [p[1] for p in GOLDENS["codecs"][label]["item"]["p"]]
         assert len(blob) == len(base64.b64decode(GOLDENS["codecs"][label]["blob"]))
         return

@@ -66,14 +66,14 @@ def _ladder(row: Row, entry: Entry, auto: Auto, hessian: Hessian | None) -> Ladd
     study = Study(row.spec, values, hessian)
     if not values.any():
         return Ladder(row.spec, (), 0.0)
-    found = [offer for codec in auto.candidates for offer in offers(codec, study)] + _kept(row.name, entry, values)
+    found = [offer for codec in auto.candidates for offer in offers(codec, study)] + _kept(entry, values)
     found += bargains(entry, study)
     if not found:
         raise RecipeError(f"tensor {row.name!r}: no codec offers anything for it", remedy="leave `codecs` of auto out")
     return Ladder(row.spec, tuple(found), study.energy, auto.weight(study))
 
 
-def _kept(name: str, entry: Entry, values: Float32) -> list[Offer]:
+def _kept(entry: Entry, values: Float32) -> list[Offer]:
     """A delta that is stored already (an archive's, a LoRA's) may stay as it is, and one that is zero at most places
     (a few steps of reinforcement learning) is packed, to see what it takes bit for bit."""
     stored = stored_bytes(entry)
@@ -81,7 +81,7 @@ def _kept(name: str, entry: Entry, values: Float32) -> list[Offer]:
         return [Offer(Kept(), None, stored, 0.0)]
     if np.count_nonzero(values) > _SPARSE * values.size:
         return []
-    _, blob = pack_tensor(name, replace(entry, spec=entry.shared_spec, added=None))
+    _, blob = pack_tensor(replace(entry, spec=entry.shared_spec, added=None))
     return [Offer(Kept(), None, len(blob), 0.0)]
 
 

@@ -45,7 +45,7 @@ class Overhead:
         items, stored = {}, 0
         for row in rows:
             entry = delta.entries[row.name]
-            items[row.name], blob = pack_tensor(row.name, replace(entry, parts=()) if _is_coded(row) else entry)
+            items[row.name], blob = pack_tensor(replace(entry, parts=()) if _is_coded(row) else entry)
             stored += len(blob)
         files, packed = _files(differing(delta.sidecar, base))
         line = delta.lineage

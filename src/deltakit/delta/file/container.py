@@ -167,8 +167,8 @@ def pack_header(index: Mapping[str, Any]) -> bytes:
     return _HEAD.pack(MAGIC, VERSION, 0, len(packed), len(text), digest) + packed
 
 
-def pack_tensor(name: str, entry: Entry) -> tuple[dict[str, Any], bytes]:
-    """The index item and the blob of one tensor."""
+def pack_tensor(entry: Entry) -> tuple[dict[str, Any], bytes]:
+    """The index item and the blob of one tensor. A part that changes nothing is left out."""
     item: dict[str, Any] = {"s": list(entry.spec.shape), "d": entry.spec.dtype}
     if entry.shared != entry.spec.rows:
         item["h"] = entry.shared

@@ -75,7 +75,7 @@ class Segments:
 
     def write(self, name: str, entry: Entry) -> Record:
         """One segment, not journaled yet. May be called from several threads."""
-        item, blob = pack_tensor(name, entry)
+        item, blob = pack_tensor(entry)
         file = f"{self._numbers[name]:06d}"
         path = self.folder / file
         fd = disk.create(path)  # the journal syncs it
