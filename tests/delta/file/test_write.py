@@ -93,11 +93,11 @@ def test_a_killed_run_resumes_to_the_same_bytes(tmp_path, monkeypatch):
     monkeypatch.setattr(segments, "_SECONDS", -1.0)  # sync the journal after every tensor
     calls = []
 
-    def dies(name, entry, real=segments.pack_tensor):
-        calls.append(name)
+    def dies(entry, real=segments.pack_tensor):
+        calls.append(entry)
         if len(calls) == 3:
             raise ResourceError("killed here")
-        return real(name, entry)
+        return real(entry)
 
     monkeypatch.setattr(segments, "pack_tensor", dies)
     with pytest.raises(ResourceError):
