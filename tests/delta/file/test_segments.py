@@ -74,13 +74,13 @@ def crew(world, models, out: Path, dies=""):
 
 
 def finish(processes):
-    return [p.communicate(timeout=60) for p in processes]
+    return [p.communicate(timeout=240) for p in processes]
 
 
 def test_several_processes_write_the_bytes_of_one_also_after_one_died(models, tmp_path):
     out = tmp_path / "crew"
     running = crew(2, models, out, dies="1")
-    assert running[1].wait(timeout=60) == 9
+    assert running[1].wait(timeout=240) == 9
     running[0].kill()  # as a launcher does
     finish(running)
     assert not out.exists()
@@ -93,7 +93,7 @@ def test_several_processes_write_the_bytes_of_one_also_after_one_died(models, tm
 
 def test_processes_that_plan_other_outputs_are_told(models, tmp_path):
     running = crew(2, models, tmp_path / "crew", dies="apart")
-    assert running[1].wait(timeout=60) != 0
+    assert running[1].wait(timeout=240) != 0
     running[0].kill()
     assert "plans another output" in finish(running)[1][1]
 
