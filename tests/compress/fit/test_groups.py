@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from deltakit.compress.fit.groups import error, grid_pays, quantise_groups, quantise_rows
 from deltakit.compress.fit.grids import quantise
+from deltakit.compress.fit.groups import error, grid_pays, quantise_groups, quantise_rows
 from deltakit.delta.coding.factor import midrise
 from deltakit.delta.coding.grid import middle, scaled
 from deltakit.errors import RecipeError

@@ -87,7 +87,9 @@ def write_delta(
     """
     files = differing(delta.sidecar, base or Sidecar())
     full = {"plan": plan, "lineage": _lineage(delta.lineage), "files": {n: checksum(r) for n, r in files.files.items()}}
-    task = _Task(Path(out), delta, full, files, fill or _as_given(delta), crew, threads, progress if crew.leads else silent)
+    task = _Task(
+        Path(out), delta, full, files, fill or _as_given(delta), crew, threads, progress if crew.leads else silent
+    )
     _agree(task)
     return _lead(task, overwrite, inputs) if crew.leads else _follow(task)
 
