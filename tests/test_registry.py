@@ -105,3 +105,10 @@ def test_helpers() -> None:
     check_keys({"a": 1}, ["a", "b"], "x")
     with pytest.raises(RecipeError, match="x has no parameter 'c'"):
         check_keys({"c": 1}, ["a", "b"], "x")
+
+
+def test_a_summary_that_is_cut_says_so():
+    from deltakit.compress.codec import CODECS
+
+    assert not any("\n" in CODECS.summary(n) for n in CODECS.names())
+    assert CODECS.summary("sign").endswith(" ...")

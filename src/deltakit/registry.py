@@ -104,8 +104,10 @@ class Registry:
         return self.make(name, **given)
 
     def summary(self, name: str) -> str:
-        """The first line of the docstring."""
-        return (inspect.getdoc(self.factory(name)) or "").partition("\n")[0]
+        """The first line of the docstring; where its sentence goes on, what is left out is marked."""
+        line, _, rest = (inspect.getdoc(self.factory(name)) or "").partition("\n")
+        goes_on = bool(rest) and not rest.startswith("\n") and not line.endswith(".")
+        return f"{line} ..." if goes_on else line
 
     def spell(self, thing: Any, name: str) -> str:
         """The canonical text of a dataclass instance: parse(spell(x)) == x."""
