@@ -74,6 +74,7 @@ def test_contract(text, shape, kind):
         fields, payload = term.save()
         assert term.spec == spec
         assert len(payload) == term.nbytes
+        assert callable(getattr(term, "bits", len))  # a term's `bits` gives tuned bytes, and is nothing else
         assert json.loads(json.dumps(fields)) == fields
         loaded = TERMS.factory(term.kind).load(fields, memoryview(payload), spec)
         assert np.array_equal(loaded.rows(0, spec.rows), term.rows(0, spec.rows))

@@ -52,7 +52,7 @@ class Entry:
         if len(self.parts) != 1 or self.parts[0].coef != 1.0:
             return None
         found: Callable[[int, int], memoryview] | None = getattr(self.parts[0].term, "bits", None)
-        return found if callable(found) else None
+        return found
 
 
 class Entries(Mapping[str, Entry]):

@@ -50,7 +50,7 @@ def test_gaussian_noise_loses_what_theory_says(bits, share):
 def test_a_budget_buys_bits_row_by_row(per_element, bits, group, wide):
     budget = int(ROWS.size * per_element / 8)
     term = encode(GroupQuant(), budget)
-    assert (term.bits, term.group, term.wide) == (bits, group, wide)
+    assert (term.code, term.group, term.wide) == (bits, group, wide)
     assert term.nbytes == GroupQuant().nbytes(SPEC, budget) <= max(budget, GroupQuant().least(SPEC))
 
 

@@ -75,7 +75,7 @@ def _decode(archive: Archive, name: str, term: Term) -> int:
     bound = term.bind(_zeros(archive), name)
     bits, bad = getattr(bound, "bits", None), 0
     for lo, hi in row_blocks(term.spec):
-        if callable(bits):
+        if bits is not None:
             bits(lo, hi)
         else:
             rows = bound.rows(lo, hi)

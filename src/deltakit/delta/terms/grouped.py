@@ -33,11 +33,11 @@ def grouped_bytes(shape: tuple[int, int], bits: int, group: int, wide: int | Non
 @dataclass(frozen=True, eq=False)
 class Grouped(Term):
     """`scales` (rows, ceil(columns / group)) and the packed `codes`, those of the first `wide` rows (None: of all) with
-    `bits`, of the others with one less; `zero`: the grid has a zero (grid.py)."""
+    `code` bits, of the others with one less; `zero`: the grid has a zero (grid.py)."""
 
     kind: ClassVar[str] = "grouped"
     spec: TensorSpec
-    bits: int
+    code: int
     group: int
     scales: Float32
     codes: memoryview
@@ -64,17 +64,17 @@ class Grouped(Term):
         first, last = matrix_range(self.spec, lo, hi)
         edge = height if self.wide is None else self.wide
         if last <= edge:
-            out = self._part(first, last, self.bits, self.codes, 0)
+            out = self._part(first, last, self.code, self.codes, 0)
         elif first >= edge:
-            out = self._part(first, last, self.bits - 1, self._narrow(edge * width), edge)
+            out = self._part(first, last, self.code - 1, self._narrow(edge * width), edge)
         else:
-            below = self._part(edge, last, self.bits - 1, self._narrow(edge * width), edge)
-            out = np.concatenate([self._part(first, edge, self.bits, self.codes, 0), below])
+            below = self._part(edge, last, self.code - 1, self._narrow(edge * width), edge)
+            out = np.concatenate([self._part(first, edge, self.code, self.codes, 0), below])
         return out.reshape(hi - lo, self.spec.row_size)
 
     def _narrow(self, before: int) -> memoryview:
         """The stream of the codes of one bit less, `before` others being in front."""
-        return self.codes[packed_size(before, self.bits) :]
+        return self.codes[packed_size(before, self.code) :]
 
     def _part(self, first: int, last: int, bits: int, stream: memoryview, start: int) -> Float32:
         """Matrix rows first..last, whose codes lie in a stream that begins with row `start`."""
@@ -84,10 +84,10 @@ class Grouped(Term):
 
     @property
     def nbytes(self) -> int:
-        return grouped_bytes(matrix_shape(self.spec), self.bits, self.group, self.wide)
+        return grouped_bytes(matrix_shape(self.spec), self.code, self.group, self.wide)
 
     def save(self) -> tuple[dict[str, Any], bytes]:
-        fields: dict[str, Any] = {"b": self.bits, "g": self.group} | ({"z": 1} if self.zero else {})
+        fields: dict[str, Any] = {"b": self.code, "g": self.group} | ({"z": 1} if self.zero else {})
         fields |= {} if self.wide is None else {"m": self.wide}
         return fields, from_float32(self.scales.ravel(), "BF16").tobytes() + bytes(self.codes)
 
