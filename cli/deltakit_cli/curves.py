@@ -58,10 +58,14 @@ def _evaluation(request: Request, tasks: str | None, data: str | None, **setting
     if not names:
         return None
     os.environ.setdefault("TQDM_DISABLE", "1")  # lm-eval's bars; ours is one for the whole run
+    from deltakit.compress.run.operands import tuned_text
     from deltakit_eval.run import evaluate, plan_evaluation
     from deltakit_eval.work import Settings
 
-    given, beside = Settings(**settings), [f"base={request.base}", f"fine-tune={_tuned(request)}"]
+    given, beside = (
+        Settings(**settings),
+        [f"base={request.base}", f"fine-tune={tuned_text(request.base, request.tuned)}"],
+    )
     plan_evaluation(beside, names, given, data=data)
 
     def check(folder: Path, points: Sequence[Point], progress: Progress) -> Any:
@@ -74,15 +78,6 @@ def _evaluation(request: Request, tasks: str | None, data: str | None, **setting
 def _group(request: Request) -> str:
     """The codec, without what a model's name cannot hold."""
     return request.codec.replace("=", " ").replace("/", " ") if "=" in request.codec else request.codec
-
-
-def _tuned(request: Request) -> str:
-    """The fine-tune as a MODEL: a checkpoint is one, a delta is one over its base."""
-    from deltakit.delta.file.container import is_delta
-
-    path = Path(request.tuned)
-    is_adapter = (path / "adapter_config.json").is_file()
-    return f"{request.base} + {request.tuned}" if is_delta(path) or is_adapter else request.tuned
 
 
 def _accuracy(result: Any, folder: Path, out: Path) -> list[Section]:

@@ -41,6 +41,7 @@ def test_json_and_dry_run(folder, tmp_path):
         (("--to", "peft-lora", "--rank", "1000"), 2, "512"),
         (("--to", "peft-lora", "--energy", "0"), 2, "energy 0.0"),
         (("--to", "hf", "--rank", "16"), 2, "--rank shapes an adapter"),
+        (("--to", "peft-lora", "--rank", "16", "--energy", "0.9"), 2, "both say the rank"),
     ],
 )
 def test_wrong_arguments(folder, tmp_path, more, code, said):

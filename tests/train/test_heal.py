@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+
 import pytest
 import torch
 
@@ -15,7 +17,7 @@ from deltakit.delta.open import open_model
 from deltakit.errors import InputError, RecipeError
 from deltakit.train.distil import Steps
 from deltakit.train.heal import heal
-from support.models import tiny_llama, tiny_tuned
+from support.models import save, tiny_llama, tiny_tuned
 
 NAME = "model.layers.0.mlp.up_proj.weight"
 SOME = Sampling(samples=12, length=24, batch=3)
@@ -26,7 +28,7 @@ def folder(tmp_path_factory):
     """A base, a fine-tune that is far from it, and archives that keep little of the difference."""
     made = tmp_path_factory.mktemp("heal")
     tiny_tuned(tiny_llama(made / "base", seed=1), made / "tuned", seed=2, size=2.0)
-    for name, codec in (("svd", "svd_mixed(bands='2:3')"), ("sign", "sign"), ("quant", "group_quant(bits=2)")):
+    for name, codec in (("svd", "svd_mixed(bands='2:3')"), ("sign", "sign")):
         compress_files(Request(str(made / "base"), str(made / "tuned"), made / name, codec))
     return made
 
@@ -104,7 +106,6 @@ def test_steps_that_do_no_good_are_not_kept(folder, tmp_path):
 
 
 def test_what_cannot_be_healed_is_refused(folder, tmp_path):
-    compress_files(Request(str(folder / "base"), str(folder / "tuned"), tmp_path / "e", "exact"))
     with pytest.raises(RecipeError, match="0 steps"):
         run(folder, "svd", tmp_path / "h", 0)
     (tmp_path / "empty.txt").write_text("")
@@ -112,3 +113,15 @@ def test_what_cannot_be_healed_is_refused(folder, tmp_path):
         heal(str(folder / "base"), folder / "svd", open_model(str(folder / "tuned")), tmp_path / "h", Steps(1),
              Sampling(str(tmp_path / "empty.txt")))  # fmt: skip
     assert not (tmp_path / "h").exists()
+
+
+def test_an_archive_without_scales_is_refused(folder, tmp_path):
+    """Groups of codes have none to heal, and no one-dimensional tensor changed."""
+    base = open_checkpoint(folder / "base")
+    tensors = {n: (s, bytes(base.buffer(n))) for n, s in base.specs.items()}
+    tensors[NAME] = (base.specs[NAME], bytes(open_checkpoint(folder / "tuned").buffer(NAME)))
+    shutil.copytree(folder / "base", tmp_path / "one")
+    save(tmp_path / "one" / "model.safetensors", tensors)
+    compress_files(Request(str(folder / "base"), str(tmp_path / "one"), tmp_path / "a", "group_quant(bits=2)"))
+    with pytest.raises(InputError, match="no scales to heal"):
+        heal(str(folder / "base"), tmp_path / "a", open_model(str(tmp_path / "one")), tmp_path / "h", Steps(1), SOME)

@@ -68,6 +68,8 @@ def _check_options(to: str) -> None:
     given = [o for o in _OF_ADAPTERS if source(o) is ParameterSource.COMMANDLINE]
     if to != "peft-lora" and given:
         raise RecipeError(f"--{given[0]} shapes an adapter, and --to {to} writes none", remedy="leave it out")
+    if {"rank", "energy"} <= set(given):
+        raise RecipeError("--rank and --energy both say the rank", remedy="give one of them")
 
 
 def _plan(plan: Mapping[str, Any]) -> None:

@@ -98,8 +98,9 @@ def open_adapter(path: str | Path) -> Adapter:
     return Adapter(path, config, open_checkpoint(weights))
 
 
-def adapter_delta(adapter: Adapter, base: TensorMap, *, name: str = "") -> Delta:
-    """The adapter over a base: low-rank terms, and whole tensors for `modules_to_save`. Shapes are checked at once."""
+def adapter_delta(adapter: Adapter, base: TensorMap, *, name: str = "", proved: bool = False) -> Delta:
+    """The adapter over a base: low-rank terms, and whole tensors for `modules_to_save`. Shapes are checked at once.
+    `proved`: that it belongs to this base is known, and no warning is due."""
     targets = meet(adapter.modules, base.specs)
     by_name = {n: m for m, n in targets.items()}
     saved = _saved(adapter, base)
@@ -114,7 +115,8 @@ def adapter_delta(adapter: Adapter, base: TensorMap, *, name: str = "") -> Delta
             parts += (Part(1.0, _term(adapter, by_name[tensor], spec)),)
         return Entry(spec, spec.rows, parts)
 
-    _LOG.warning("%s", _unproved(adapter))
+    if not proved:
+        _LOG.warning("%s", _unproved(adapter))
     note = {"adapter": {"r": adapter.config["r"], "alpha": adapter.config["lora_alpha"]}}
     lineage = Lineage(fingerprint(base), fingerprint(adapter.weights), name, note)
     return Delta(Entries(base.specs, make), (), lineage)

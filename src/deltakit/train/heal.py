@@ -61,7 +61,8 @@ def heal(
         raise RecipeError(f"{steps.count} steps of healing", remedy="use 1 or more; 200 is usual")
     check_runnable(tuned.sidecar, "healing")
     opened = open_floats(base)
-    train, held = _batches(sampling.batches(tuned.sidecar), device)
+    batches = sampling.batches(tuned.sidecar)
+    train, held = _batches(batches, device)
     with one_thread():
         resident = ResidentBase(opened, dtype="float32", device=device, hold="factors")
         tenant = resident.attach(_NAME, f"{base} + {archive}")
@@ -69,7 +70,7 @@ def heal(
             raise InputError(f"{archive} has no scales to heal", remedy="heal svd_mixed, lowrank and sign archives")
         teacher = load_model(tuned.tensors, tuned.sidecar, "float32", device)
         found = _distilled(resident, teacher, train, held, steps, progress)
-    note = {"steps": steps.count, "rate": steps.rate, **sampling.described(sampling.batches(tuned.sidecar))}
+    note = {"steps": steps.count, "rate": steps.rate, **sampling.described(batches)}
     return _written(opened, archive, tenant, found, out, note, limit, overwrite)
 
 

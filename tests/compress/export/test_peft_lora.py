@@ -100,11 +100,19 @@ def test_known_inputs_change_what_a_rank_keeps(world, tmp_path):
     assert lost["whitened"] < 0.8 * lost["plain"]
 
 
-def test_whole_keeps_norms_for_peft(world, tmp_path):
+def test_whole_keeps_norms_embeddings_and_head_for_peft(tmp_path):
+    base = open_checkpoint(tiny_llama(tmp_path / "base", seed=1))
+    delta = difference(base, open_checkpoint(tiny_tuned(base.path, tmp_path / "tuned", seed=2))).bind(base)
+    made = export_lora(base, delta, tmp_path / "a", LoraRequest(8, whole=True), MANIFEST)
+    config = json.loads((tmp_path / "a" / "adapter_config.json").read_text())
+    assert {"model.norm", "model.embed_tokens", "lm_head"} <= set(config["modules_to_save"])
+    assert not made.dropped
+
+
+def test_added_rows_have_no_place_in_a_whole_adapter(world, tmp_path):
     _, base, delta = world
-    cut = delta.map(lambda n, e: e)
-    with pytest.raises(MismatchError, match="does not fit in a LoRA"):  # added rows have no place in any adapter
-        export_lora(base, cut, tmp_path / "a", LoraRequest(8, whole=True), MANIFEST)
+    with pytest.raises(MismatchError, match="does not fit in a LoRA"):
+        export_lora(base, delta, tmp_path / "a", LoraRequest(8, whole=True), MANIFEST)
 
 
 @pytest.mark.parametrize("rank", [513, -2])

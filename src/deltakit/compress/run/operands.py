@@ -19,7 +19,7 @@ from deltakit.delta.open import Model, local_paths, open_as_delta, open_model, p
 from deltakit.errors import MismatchError
 from deltakit.manifest import portable
 
-__all__ = ["Operands", "mark_of", "open_operands", "tuned_model"]
+__all__ = ["Operands", "mark_of", "open_operands", "tuned_model", "tuned_text"]
 
 _HEAD = 40  # bytes of a delta file's header, which ends in the digest of its index
 
@@ -77,12 +77,13 @@ def _sum(base: str, first: str, text: str) -> Operands:
 
 def tuned_model(base: str, tuned: str) -> Model:
     """The fine-tune as a model: itself, or what a delta makes of its base."""
-    if parse_expression(tuned)[1]:
-        return open_model(tuned)
+    return open_model(tuned_text(base, tuned), dequantise=True)
+
+
+def tuned_text(base: str, tuned: str) -> str:
+    """The fine-tune as a MODEL string: a checkpoint is one, a delta is one over its base."""
     path = Path(tuned)
-    if is_delta(path) or (path.is_dir() and is_adapter(path)):
-        return open_model(f"{base} + {tuned}")
-    return open_model(tuned, dequantise=True)
+    return f"{base} + {tuned}" if is_delta(path) or (path.is_dir() and is_adapter(path)) else tuned
 
 
 def _over(served: Checkpoint, model: Model) -> Operands:
