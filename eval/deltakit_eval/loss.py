@@ -28,7 +28,7 @@ def held_out_loss(
     pairs = [
         (ids[:border].tolist(), ids[border:].tolist()) for ids, border in map(encoded.__getitem__, range(len(encoded)))
     ]
-    totals = [-total for total, _ in engine.score(pairs, done)]
+    totals = [-total for total, _ in engine.score(pairs, lambda i, found: done(1))]
     tokens = [len(response) for _, response in pairs]
     mean = sum(totals) / sum(tokens)
     spread = sum((total - mean * n) ** 2 for total, n in zip(totals, tokens, strict=True))

@@ -30,7 +30,7 @@ class DeltakitLM(TemplateLM):  # type: ignore[misc]
         self.engine, self.tokenizer = engine, engine.tokenizer
         self.seed, self.max_new_tokens = seed, max_new_tokens
         self.tokens = 0
-        self._done = done or (lambda rows: None)
+        self._done = (lambda i, found: done(1)) if done else (lambda i, found: None)
 
     @classmethod
     def create_from_arg_obj(

@@ -42,10 +42,10 @@ def test_text_ends_before_the_stop_string_and_tokens_behind_it(pair: tuple[Any, 
     assert len(found.tokens) < len(free.tokens)
 
 
-def test_progress_counts_rows(pair: tuple[Any, Any]) -> None:
-    rows: list[int] = []
-    Engine(*pair, EOS, max_rows=2).generate(ask(pair[1], TEXTS), rows.append)
-    assert rows == [2, 2, 1]
+def test_each_completion_is_told_as_it_comes(pair: tuple[Any, Any]) -> None:
+    told: dict[int, Any] = {}
+    found = Engine(*pair, EOS, max_rows=2).generate(ask(pair[1], TEXTS), told.__setitem__)
+    assert [told[i] for i in range(len(TEXTS))] == found
 
 
 def test_memory_that_runs_out_halves_the_batch(pair: tuple[Any, Any], monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from deltakit.errors import InputError
+from deltakit.generate.backend import Done, Pair, Scored
 from deltakit.generate.batches import batches, run_batches
 from deltakit.generate.decode import decode
 from deltakit.generate.request import Completion, Request
@@ -22,8 +23,6 @@ if TYPE_CHECKING:
 __all__ = ["Engine"]
 
 _LOGITS = 1 << 27  # elements of logits that one scoring batch may make
-
-Done = Callable[[int], None]
 
 
 @dataclass(frozen=True)
@@ -56,8 +55,8 @@ class Engine:
         text = self.model.config.get_text_config()
         return int(getattr(text, "max_position_embeddings", 0) or 0)
 
-    def generate(self, requests: Sequence[Request], done: Done = lambda rows: None) -> list[Completion]:
-        """Completions in the order of `requests`; `done(rows)` is called after each batch.
+    def generate(self, requests: Sequence[Request], done: Done = lambda i, found: None) -> list[Completion]:
+        """Completions in the order of `requests`; `done(i, completion)` is called as each is known.
 
         Raises InputError, before anything runs, if prompt and answer exceed the context, and ResourceError if memory
         does not hold a single row.
@@ -70,17 +69,17 @@ class Engine:
             asked = [requests[i] for i in batch]
             for i, (tokens, reason) in zip(batch, decode(self.model, asked, voices), strict=True):
                 out[i] = _completion(tokens, reason, requests[i], voices.stops[requests[i].tenant])
-            done(len(batch))
+                done(i, out[i])
 
         self._run([r.length for r in requests], self.batch_tokens, run)
         return [out[i] for i in range(len(requests))]
 
     def score(
         self,
-        pairs: Sequence[tuple[Sequence[int], Sequence[int]]],
-        done: Done = lambda rows: None,
+        pairs: Sequence[Pair],
+        done: Done = lambda i, found: None,
         tenants: Sequence[str | None] = (),
-    ) -> list[tuple[float, bool]]:
+    ) -> list[Scored]:
         """(log-likelihood, is greedy) per (context, continuation) pair of token ids, each by its own tenant where
         `tenants` names one a pair; errors as in `generate`."""
         if not all(context and continuation for context, continuation in pairs):
@@ -93,8 +92,10 @@ class Engine:
 
         def run(batch: list[int]) -> None:
             with voices.rows([names[i] for i in batch]):
-                out.update(zip(batch, score(self.model, [pairs[i] for i in batch]), strict=True))
-            done(len(batch))
+                found = score(self.model, [pairs[i] for i in batch])
+            for i, value in zip(batch, found, strict=True):
+                out[i] = value
+                done(i, value)
 
         vocabulary = self.model.config.get_text_config().vocab_size
         self._run(lengths, min(self.batch_tokens, max(1, _LOGITS // vocabulary)), run)
