@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any, TypeAlias
 
 __all__ = ["Ask", "Effect", "Play", "Run", "Weigh", "direct", "perform"]
@@ -61,7 +62,7 @@ def perform(plays: Sequence[Play], answers: Answers) -> list[str]:
     while wanted:
         asked = [(i, effect) for i, effects in wanted.items() for effect in effects]
         found = iter(answers(asked))
-        given = {i: [next(found) for _ in effects] for i, effects in wanted.items()}
+        given = {i: list(islice(found, len(effects))) for i, effects in wanted.items()}
         wanted = {i: more for i, got in given.items() if (more := _send(plays[i], got, i, out)) is not None}
     return out
 
@@ -69,7 +70,8 @@ def perform(plays: Sequence[Play], answers: Answers) -> list[str]:
 def _send(play: Play, given: Sequence[Any] | None, index: int, out: list[str]) -> Sequence[Effect] | None:
     """What the play wants next; None when it is over and its text stands in `out`."""
     try:
-        return next(play) if given is None else play.send(given)
+        wanted: Sequence[Effect] = play.send(given)  # type: ignore[arg-type]  # None starts a generator
     except StopIteration as end:
         out[index] = end.value
         return None
+    return wanted
