@@ -61,8 +61,8 @@ def perform(plays: Sequence[Play], answers: Answers) -> list[str]:
     wanted = {i: found for i, play in enumerate(plays) if (found := _send(play, None, i, out)) is not None}
     while wanted:
         asked = [(i, effect) for i, effects in wanted.items() for effect in effects]
-        found = iter(answers(asked))
-        given = {i: list(islice(found, len(effects))) for i, effects in wanted.items()}
+        results = iter(answers(asked))
+        given = {i: list(islice(results, len(effects))) for i, effects in wanted.items()}
         wanted = {i: more for i, got in given.items() if (more := _send(plays[i], got, i, out)) is not None}
     return out
 
