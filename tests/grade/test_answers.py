@@ -112,3 +112,10 @@ def test_no_text_breaks_a_rule(text: str, how: str) -> None:
     for form in forms:
         found = extract(text, how, form)
         assert found is None or found.text
+
+
+def test_answers_in_thoughts_do_not_count() -> None:
+    assert extract("<think>The answer is: 3</think>The answer is: 4") == Answer("4", "phrase")
+    assert extract("The answer is: 3? No.</think> It has four.") is None
+    assert extract("<think>The answer is: 3", "last_number") is None
+    assert extract("<think>so</think> blue ", form="text") == Answer("blue", "text")

@@ -18,9 +18,7 @@ def test_each_mark_is_known(mark: tuple[str, str]) -> None:
     assert opened_thought(f"{opening} so {closing}") == ""
 
 
-@pytest.mark.parametrize(
-    "text", ["", "  The answer is: 4\n", "a < think > b", "Write `<think>`, `</think>`: 4"]
-)
+@pytest.mark.parametrize("text", ["", "  The answer is: 4\n", "a < think > b", "Write `<think>`, `</think>`: 4"])
 def test_a_text_without_thoughts_is_left_as_it_is(text: str) -> None:
     assert strip_thinking(text) == Stripped(text, "", True)
 

@@ -14,6 +14,7 @@ from typing import Literal
 
 from deltakit.errors import RecipeError
 from deltakit.grade.numbers import first_number, last_number
+from deltakit.grade.thinking import strip_thinking
 from deltakit.registry import did_you_mean
 
 __all__ = ["EXTRACTORS", "Answer", "Form", "boxed", "extract"]
@@ -101,9 +102,13 @@ _MARKED: dict[Form, tuple[str, ...]] = {
 
 
 def extract(completion: str, how: str = "marked", form: Form = "number") -> Answer | None:
-    """The answer of a completion by one rule, or by the first that finds one of the form's marks; None if none does."""
+    """The answer of a completion by one rule, or by the first that finds one of the form's marks; None if none does.
+
+    It is looked for outside the completion's thoughts only (`deltakit.grade.thinking`).
+    """
     if how != "marked" and how not in EXTRACTORS:
         raise RecipeError(f"unknown extractor {how!r}", remedy=did_you_mean(how, ["marked", *EXTRACTORS]))
+    completion = strip_thinking(completion).text
     for rule in _MARKED[form] if how == "marked" else (how,):
         found = EXTRACTORS[rule](completion, form)
         if found is not None:
