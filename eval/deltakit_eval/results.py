@@ -92,12 +92,19 @@ def _samples(found: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
                 "prompt": row["arguments"][0][0],
                 "target": plain(row["target"]),
                 "responses": plain([response for responses in row["resps"] for response in responses]),
+                **_choices(row["arguments"]),
                 "filters": {},
             },
         )
         scores = {metric: plain(row[metric]) for metric in row["metrics"]}
         sample["filters"][row["filter"]] = {"answer": plain(row["filtered_resps"]), **scores}
     return [out[i] for i in sorted(out)]
+
+
+def _choices(arguments: Sequence[Any]) -> dict[str, list[str]]:
+    """`choices`: the texts whose log-likelihood was asked for, one a response; nothing where text was generated."""
+    texts = [args[1] for args in arguments if len(args) > 1 and isinstance(args[1], str)]
+    return {"choices": texts} if texts else {}
 
 
 def summary(result: Mapping[str, Any]) -> dict[str, Any]:
