@@ -7,13 +7,7 @@ its training data never holds.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
-
-from deltakit.errors import RecipeError
-from deltakit.registry import did_you_mean
-
-__all__ = ["STYLES", "PromptStyle", "alpaca", "bare", "join_query", "metamath", "prompt_style", "qa", "split_query"]
+__all__ = ["HEADERS", "alpaca", "bare", "join_query", "metamath", "qa", "split_query"]
 
 NO_INPUT = (
     "Below is an instruction that describes a task. "
@@ -63,43 +57,3 @@ def qa(instruction: str, input: str = "") -> str:
 def bare(instruction: str, input: str = "") -> str:
     """The question and nothing else, for use under a tokenizer's own chat template."""
     return join_query(instruction, input)
-
-
-@dataclass(frozen=True)
-class PromptStyle:
-    """A named way to ask; `stop` are the strings at which an answer is over."""
-
-    name: str
-    render: Callable[..., str]
-    stop: tuple[str, ...]
-
-    @property
-    def about(self) -> str:
-        """One line of help."""
-        return (self.render.__doc__ or "").partition("\n")[0]
-
-    def __call__(self, instruction: str, input: str = "") -> str:
-        """The prompt of a record that has its input apart."""
-        return self.render(instruction, input)
-
-    def question(self, query: str) -> str:
-        """The prompt of a question in one string, split as training splits it."""
-        return self.render(*split_query(query))
-
-
-STYLES = {
-    style.name: style
-    for style in (
-        PromptStyle("alpaca", alpaca, HEADERS),
-        PromptStyle("bare", bare, ()),
-        PromptStyle("metamath", metamath, HEADERS),
-        PromptStyle("qa", qa, ("\nQuestion:",)),
-    )
-}
-
-
-def prompt_style(name: str) -> PromptStyle:
-    """The style of that name; an unknown name is a RecipeError with a suggestion."""
-    if name not in STYLES:
-        raise RecipeError(f"unknown prompt style {name!r}", remedy=did_you_mean(name, sorted(STYLES)))
-    return STYLES[name]
