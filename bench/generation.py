@@ -55,6 +55,7 @@ def main() -> None:
 
     from deltakit.delta.open import open_model
     from deltakit.generate import Host
+    from deltakit_eval.answering import Endings
     from deltakit_eval.model import DeltakitLM
     from deltakit_eval.run import evaluate
     from deltakit_eval.work import Settings
@@ -63,9 +64,9 @@ def main() -> None:
     size = {"limit": given.limit, "new": given.max_new_tokens}
     ours = DeltakitLM(Host(device="cpu").serve(open_model(given.model)))
     with_lm(ours, 4, 4)  # warm
-    ours.tokens = 0
+    ours.endings = Endings()
     texts, spent = timed(lambda: with_lm(ours, **size))
-    rows: dict[str, Any] = {"ours": {**spent, "tokens": ours.tokens}}
+    rows: dict[str, Any] = {"ours": {**spent, "tokens": ours.endings.tokens}}
     for batch in given.hf_batch:
         hf = HFLM(pretrained=given.model, dtype="float32", device="cpu", batch_size=batch)
         with_lm(hf, 4, 4)

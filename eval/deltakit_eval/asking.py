@@ -86,4 +86,4 @@ def pair_of(weigh: Weigh, encode: Encode) -> Pair:
     if not context:  # what stands before an empty text is BOS, which the tokenizer may or may not put before others
         return before, whole[len(before) :] if list(whole[: len(before)]) == list(before) else whole
     cut = min(len(before), len(whole) - 1)
-    return whole[:cut], whole[cut:]
+    return whole[:cut] or encode(""), whole[cut:]

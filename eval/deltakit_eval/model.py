@@ -7,29 +7,36 @@ from collections.abc import Sequence
 from typing import Any
 
 from lm_eval.api.model import TemplateLM
-from lm_eval.models.utils import normalize_gen_kwargs
 from lm_eval.utils import get_rolling_token_windows, make_disjoint_window
 
-from deltakit import rng
 from deltakit.errors import InputError, RecipeError
-from deltakit.generate import Engine, Host, Request
+from deltakit.generate import Engine, Host
+from deltakit.generate.play import Weigh, perform
 from deltakit.registry import did_you_mean
+from deltakit_eval.answering import Answering, Endings, Sandbox, fit
+from deltakit_eval.asking import pair_of, play_of
 
-__all__ = ["DeltakitLM"]
-
-_DEFAULT_NEW = 256  # what lm-eval's own backends take where a task says nothing
-_KNOWN = ["until", "max_gen_toks", "do_sample", "temperature", "top_p", "top_k"]
+__all__ = ["DeltakitLM", "item_name"]
 
 
 class DeltakitLM(TemplateLM):  # type: ignore[misc]
-    """An `Engine` as lm-eval's LM. Sampling settings come from the task alone, never from the model's own
-    generation_config; an unknown one is a RecipeError. `tokens` counts what was generated."""
+    """An `Engine` as lm-eval's LM. Sampling settings and mode come from the task alone, never from the model's own
+    generation_config; an unknown one is a RecipeError. `run` is the sandbox of modes that run programs; `endings`
+    counts what was generated and how it ended."""
 
-    def __init__(self, engine: Engine, *, seed: int = 0, max_new_tokens: int | None = None, done: Any = None) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        *,
+        seed: int = 0,
+        max_new_tokens: int | None = None,
+        run: Sandbox | None = None,
+        done: Any = None,
+    ) -> None:
         super().__init__()
         self.engine, self.tokenizer = engine, engine.tokenizer
-        self.seed, self.max_new_tokens = seed, max_new_tokens
-        self.tokens = 0
+        self.seed, self.max_new_tokens, self.run = seed, max_new_tokens, run
+        self.endings = Endings()
         self._done = (lambda i, found: done(1)) if done else (lambda i, found: None)
 
     @classmethod
@@ -93,6 +100,10 @@ class DeltakitLM(TemplateLM):  # type: ignore[misc]
         )
         return text
 
+    def encode(self, text: str) -> list[int]:
+        """Token ids of a prompt; of an empty one what stands before any text."""
+        return self.tok_encode(text) or [self.prefix_token_id]
+
     def tok_encode(self, string: str, add_special_tokens: bool | None = None, **kwargs: Any) -> list[int]:
         """Token ids with the tokenizer's special tokens, unless the text already begins with BOS. No EOS at the end."""
         bos = self.tokenizer.bos_token
@@ -103,16 +114,31 @@ class DeltakitLM(TemplateLM):  # type: ignore[misc]
     def generate_until(self, requests: Sequence[Any], disable_tqdm: bool = False) -> list[str]:
         """One text per request, without its stop string; all requests of all tasks are batched together."""
         seen: Counter[str] = Counter()
-        asked = []
+        plays = []
         for instance in requests:
             context, settings = instance.args
-            asked.append(self._request(context, settings, seen[context]))
+            limit = self.max_new_tokens
+            plays.append(play_of(context, settings, seed=self.seed, repeat=seen[context], max_new_tokens=limit))
             seen[context] += 1
-        answers = self.engine.generate(asked, self._done)
-        self.tokens += sum(len(answer.tokens) for answer in answers)
-        for instance, answer in zip(requests, answers, strict=True):
-            self.cache_hook.add_partial("generate_until", instance.args, answer.text)
-        return [answer.text for answer in answers]
+        answering = Answering(
+            self.engine,
+            self.encode,
+            run=self.run,
+            name=lambda i: item_name(requests[i]),
+            known=lambda i: self._done(i, None),
+            endings=self.endings,
+        )
+        texts = perform(plays, answering)
+        for instance, text in zip(requests, texts, strict=True):
+            self.cache_hook.add_partial("generate_until", instance.args, text)
+        return texts
+
+    def loglikelihood(self, requests: Sequence[Any], disable_tqdm: bool = False) -> list[tuple[float, bool]]:
+        """(log-likelihood in nats, is greedy) of each continuation; InputError names an item that does not fit."""
+        pairs = [pair_of(Weigh(*instance.args), self.encode) for instance in requests]
+        fit([(len(a), len(b)) for a, b in pairs], self.engine.context, lambda i: item_name(requests[i]))
+        asked = [(instance.args, *pair) for instance, pair in zip(requests, pairs, strict=True)]
+        return self._loglikelihood_tokens(asked)
 
     def loglikelihood_rolling(self, requests: Sequence[Any], disable_tqdm: bool = False) -> list[float]:
         """Log-likelihood of whole texts in windows of the context's length."""
@@ -130,18 +156,7 @@ class DeltakitLM(TemplateLM):  # type: ignore[misc]
     def _loglikelihood_tokens(self, requests: Sequence[Any], **kwargs: Any) -> list[tuple[float, bool]]:
         return self.engine.score([(context, continuation) for _, context, continuation in requests], self._done)
 
-    def _request(self, context: str, settings: Any, repeat: int) -> Request:
-        """A task's request as ours; a drawn answer's seed follows from run seed, prompt and which repeat it is."""
-        given = normalize_gen_kwargs(settings, _DEFAULT_NEW)
-        for name in sorted(given.keys() - set(_KNOWN)):
-            raise RecipeError(f"generation_kwargs has no {name!r} here", remedy=did_you_mean(name, _KNOWN))
-        draws = bool(given["do_sample"])
-        return Request(
-            prompt=tuple(self.tok_encode(context)) or (self.prefix_token_id,),
-            max_new_tokens=self.max_new_tokens or int(given["max_gen_toks"]),
-            stop=tuple(s for s in given["until"] if s),
-            temperature=float(given.get("temperature", 1.0)) if draws else 0.0,
-            top_p=float(given.get("top_p", 1.0)) if draws else 1.0,
-            top_k=int(given.get("top_k", 0)) if draws else 0,
-            seed=rng.key(self.seed, "eval", f"{context}\0{repeat}") if draws else 0,
-        )
+
+def item_name(instance: Any) -> str:
+    """How a message names an lm-eval Instance: its task and its item, counted from 0 as in results."""
+    return f"{getattr(instance, 'task_name', None) or 'request'}: item {getattr(instance, 'doc_id', None)}"

@@ -173,4 +173,4 @@ def _one(name: str, engine: Engine, work: Work, done: Any) -> dict[str, Any]:
         fewshot_as_multiturn=s.chat_template,
     )
     seconds = round(time.monotonic() - began, 3)
-    return {**plain(task_result(name, found)), "generated_tokens": lm.tokens, "seconds": seconds}
+    return {**plain(task_result(name, found)), **lm.endings.shares(), "seconds": seconds}

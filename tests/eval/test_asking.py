@@ -66,3 +66,4 @@ def test_context_and_continuation_are_cut_between_tokens() -> None:
     assert pair_of(Weigh("", "c"), letters) == ([1], [99])
     assert pair_of(Weigh("", "c"), lambda text: [ord(x) for x in text] or [1]) == ([1], [99])
     assert pair_of(Weigh("ab", "cd"), lambda text: [1, len(text)]) == ([1], [4])  # one token for both
+    assert pair_of(Weigh("ab", "cd"), lambda text: [len(text)]) == ([0], [4])  # the same without BOS

@@ -1,10 +1,13 @@
+from dataclasses import dataclass
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from deltakit.errors import RecipeError
+from deltakit.errors import InputError, RecipeError, UnsafeError
 from deltakit.generate import Engine
+from deltakit.generate.modes import MODES
+from deltakit.generate.play import Ask, Play, Run
 from deltakit_eval.model import DeltakitLM
 from support.running import running
 
@@ -15,7 +18,7 @@ def engine() -> Engine:
 
 
 def asked(*args: Any) -> Any:
-    return SimpleNamespace(args=args)
+    return SimpleNamespace(args=args, task_name="arc", doc_id=7)
 
 
 GREEDY = {"until": ["\n\n"], "do_sample": False, "temperature": 0.0, "max_gen_toks": 6}
@@ -26,18 +29,8 @@ def test_texts_are_the_engines_in_order(engine: Engine) -> None:
     texts = lm.generate_until([asked("Question: one", GREEDY), asked("two", {**GREEDY, "max_gen_toks": 3})])
     assert [len(t) > 0 for t in texts] == [True, True]
     assert texts[1] == lm.generate_until([asked("two", {**GREEDY, "max_gen_toks": 3})])[0]
-    assert lm.tokens <= 6 + 3 + 3
-
-
-def test_settings_of_a_task_become_a_request(engine: Engine) -> None:
-    lm = DeltakitLM(engine)
-    request = lm._request("two", {**GREEDY, "until": "stop"}, 0)
-    assert (request.stop, request.max_new_tokens, request.temperature) == (("stop",), 6, 0.0)
-    assert lm._request("two", {}, 0).max_new_tokens == 256
-    assert DeltakitLM(engine, max_new_tokens=9)._request("two", GREEDY, 0).max_new_tokens == 9
-    drawn = {"do_sample": True, "temperature": 0.7, "top_p": 0.9, "top_k": 5}
-    assert lm._request("two", drawn, 0).top_k == 5
-    assert lm._request("two", drawn, 0).temperature == 0.7
+    assert 0 < lm.endings.tokens <= 6 + 3 + 3
+    assert lm.endings.texts == 3
 
 
 def test_drawn_repeats_differ_and_are_repeatable(engine: Engine) -> None:
@@ -83,10 +76,46 @@ def test_bos_in_the_text_is_not_doubled(engine: Engine) -> None:
 
 
 def test_an_empty_prompt_begins_with_bos(engine: Engine) -> None:
-    assert DeltakitLM(engine)._request("", GREEDY, 0).prompt == (1,)
+    assert DeltakitLM(engine).encode("") == [1]
+    assert len(DeltakitLM(engine).generate_until([asked("", GREEDY)])) == 1
 
 
 @pytest.mark.parametrize(("given", "says"), [({"dtype": "float32"}, "pretrained"), ({"pretraned": "x"}, "pretraned")])
 def test_model_args_are_checked(given: dict[str, str], says: str) -> None:
     with pytest.raises(RecipeError, match=says):
         DeltakitLM.create_from_arg_obj(given)
+
+
+def test_what_does_not_fit_is_named_before_anything_runs(engine: Engine) -> None:
+    done: list[int] = []
+    lm = DeltakitLM(engine, done=done.append)
+    with pytest.raises(InputError, match=r"arc: item 7: a prompt of \d+ tokens and 6 after it exceed .* 768") as caught:
+        lm.generate_until([asked("two", GREEDY), asked("xyz " * 600, GREEDY)])
+    assert "prompt style" in caught.value.remedy
+    with pytest.raises(InputError, match="arc: item 7: a prompt of 3 tokens and 900 after it") as caught:
+        lm.generate_until([asked("two", {**GREEDY, "max_gen_toks": 900})])
+    assert "--max-new-tokens" in caught.value.remedy
+    with pytest.raises(InputError, match=r"arc: item 7: .*\(2 of 3 items do\)"):
+        lm.loglikelihood([asked("xyz " * 600, "a"), asked("a", "b"), asked("a", "xyz " * 600)])
+    assert (done, lm.endings.texts) == ([], 0)
+
+
+def test_a_program_needs_a_sandbox(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    @dataclass(frozen=True)
+    class Programs:
+        def play(self, ask: Ask) -> Play:
+            (outcome,) = yield [Run("print(1)")]
+            return str(outcome)
+
+    monkeypatch.setattr(MODES, "_outside", {"programs": "x:Programs"})
+    monkeypatch.setattr(MODES, "factory", lambda name: Programs)
+    wanted = [asked("two", {**GREEDY, "mode": "programs"})]
+    with pytest.raises(UnsafeError, match="arc: item 7: .* no sandbox"):
+        DeltakitLM(engine).generate_until(wanted)
+    assert DeltakitLM(engine, run=lambda runs: [r.program for r in runs]).generate_until(wanted) == ["print(1)"]
+
+
+def test_a_whole_merged_token_is_still_scored(engine: Engine) -> None:
+    """Where context and continuation melt into one token, lm-eval's own cut leaves nothing to score."""
+    (found,) = DeltakitLM(engine).loglikelihood([asked("Que", "stion")])
+    assert found[0] < 0
