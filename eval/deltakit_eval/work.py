@@ -28,7 +28,8 @@ class Settings:
 
     `limit`: documents per task; `style`: a prompt style instead of the tasks' own (held-out loss: alpaca);
     `chat_template`: the tokenizer's template around the prompt; `max_new_tokens`: instead of the tasks' own;
-    `split` and `seed` shape generated tasks, `seed` drawn answers too.
+    `split` and `seed` shape generated tasks, `seed` drawn answers too. `place`: models one after the other ("swap"),
+    those of one base in one batch ("mixed"), or "auto".
     """
 
     limit: int | None = None
@@ -41,6 +42,7 @@ class Settings:
     split: str = "test"
     dtype: str = "auto"
     device: str = "auto"
+    place: str = "auto"
 
     def __post_init__(self) -> None:
         for name in ("limit", "max_new_tokens", "batch_tokens", "max_rows"):
@@ -67,7 +69,17 @@ class Work:
     @property
     def items(self) -> int:
         """Documents and records per model."""
-        return sum(len(self.documents(name)) for name in self.tasks) + len(self.records)
+        return sum(self.size(name) for name in self.names)
+
+    def size(self, name: str) -> int:
+        """Documents of a task; records for held-out loss."""
+        return len(self.records) if name == LOSS else len(self.documents(name))
+
+    def identities(self) -> dict[str, str]:
+        """By name a digest of all that a model's numbers on it depend on: documents, configuration, settings."""
+        found = self.identity()
+        keys = {name: short_name(name) if name != LOSS else LOSS for name in self.names}
+        return {name: digest([key, found["tasks"][key], found["settings"]]) for name, key in keys.items()}
 
     def documents(self, name: str) -> list[dict[str, Any]]:
         """The documents of one task that are asked."""
