@@ -61,7 +61,8 @@ def fit(lengths: Sequence[tuple[int, int]], context: int, name: Callable[[int], 
 
 @dataclass
 class Answering:
-    """The `answers` of `perform` for one model, or for one tenant of a resident base.
+    """The `answers` of `perform`: of one model, or of several, each item by the tenant that `asks(i)` names and in the
+    tokens of the encoder that it gives.
 
     A prompt that does not fit is an InputError in the first round, before anything runs; later ones, grown by what the
     model wrote, get what room is left, and one without room an empty text, counted as truncated. `name(i)` names item
@@ -69,11 +70,10 @@ class Answering:
     """
 
     backend: Backend
-    encode: Encode
+    asks: Callable[[int], tuple[Encode, str | None]]
     run: Sandbox | None = None
     name: Callable[[int], str] = "item {}".format
     known: Callable[[int], None] = lambda i: None
-    tenant: str | None = None
     endings: Endings = field(default_factory=Endings)
     _seen: set[int] = field(default_factory=set)
     _rounds: int = 0
@@ -89,7 +89,7 @@ class Answering:
         return [out[k] for k in range(len(asked))]
 
     def _ask(self, asked: Sequence[tuple[int, Any]]) -> list[Completion]:
-        requests = [request_of(ask, self.encode, self.tenant) for _, ask in asked]
+        requests = [request_of(ask, *self.asks(i)) for i, ask in asked]
         if not self._rounds:
             lengths = [(len(r.prompt), r.max_new_tokens) for r in requests]
             fit(lengths, self.backend.context, lambda k: self.name(asked[k][0]))
@@ -116,9 +116,9 @@ class Answering:
         return replace(request, max_new_tokens=min(room, request.max_new_tokens)) if room > 0 else None
 
     def _weigh(self, asked: Sequence[tuple[int, Any]]) -> Sequence[Any]:
-        pairs = [pair_of(weigh, self.encode) for _, weigh in asked]
+        pairs = [pair_of(weigh, self.asks(i)[0]) for i, weigh in asked]
         fit([(len(a), len(b)) for a, b in pairs], self.backend.context, lambda k: self.name(asked[k][0]))
-        return self.backend.score(pairs, tenants=[self.tenant] * len(pairs))
+        return self.backend.score(pairs, tenants=[self.asks(i)[1] for i, _ in asked])
 
     def _run(self, asked: Sequence[tuple[int, Any]]) -> Sequence[Any]:
         if self.run is None:

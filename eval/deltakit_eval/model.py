@@ -122,7 +122,7 @@ class DeltakitLM(TemplateLM):  # type: ignore[misc]
             seen[context] += 1
         answering = Answering(
             self.engine,
-            self.encode,
+            lambda i: (self.encode, None),
             run=self.run,
             name=lambda i: item_name(requests[i]),
             known=lambda i: self._done(i, None),

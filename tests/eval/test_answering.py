@@ -39,6 +39,10 @@ def letters(text: str) -> list[int]:
     return [ord(letter) for letter in text]
 
 
+def alone(item: int) -> Any:
+    return letters, None
+
+
 def again(ask: Ask, grow: int) -> Play:
     """Asks twice; the second prompt is longer."""
     (first,) = yield [ask]
@@ -53,7 +57,7 @@ def everything(ask: Ask) -> Play:
 
 def test_each_kind_is_answered_in_its_place_by_the_tenant() -> None:
     backend = Parrot()
-    answers = Answering(backend, letters, run=lambda runs: [f"ran {r.program}" for r in runs], tenant="t")
+    answers = Answering(backend, lambda i: (letters, "t"), run=lambda runs: [f"ran {r.program}" for r in runs])
     assert perform([everything(Ask("ab", 4)), everything(Ask("c", 4))], answers) == [
         "ran 1 ab -2.0 True ran 2",
         "ran 1 c -2.0 True ran 2",
@@ -61,9 +65,18 @@ def test_each_kind_is_answered_in_its_place_by_the_tenant() -> None:
     assert {r.tenant for r in backend.asked} == {"t"}
 
 
+def test_each_item_is_asked_by_its_own_tenant_in_its_own_tokens() -> None:
+    backend = Parrot()
+    tenants = [(letters, "t"), (lambda text: letters(text.upper()), None)]
+    plays = [everything(Ask("ab", 4)), everything(Ask("c", 4))]
+    texts = perform(plays, Answering(backend, tenants.__getitem__, run=lambda runs: [0 for _ in runs]))
+    assert texts == ["0 ab -2.0 True 0", "0 C -2.0 False 0"]
+    assert [r.tenant for r in backend.asked] == ["t", None]
+
+
 def test_a_prompt_that_outgrows_the_context_gets_what_room_is_left() -> None:
     backend = Parrot(context=8)
-    answers = Answering(backend, letters)
+    answers = Answering(backend, alone)
     plays = [again(Ask("abcd", 4), 2), again(Ask("ab", 4), 6), again(Ask("ab", 4), 9)]
     assert perform(plays, answers) == ["abcd|ab", "ab|", "ab|"]
     assert [r.max_new_tokens for r in backend.asked] == [4, 4, 4, 2]
@@ -72,7 +85,7 @@ def test_a_prompt_that_outgrows_the_context_gets_what_room_is_left() -> None:
 
 def test_a_first_prompt_must_fit() -> None:
     backend = Parrot(context=8)
-    answers = Answering(backend, letters, name="gsm8k: item {}".format)
+    answers = Answering(backend, alone, name="gsm8k: item {}".format)
     with pytest.raises(InputError, match="gsm8k: item 1: a prompt of 5 tokens and 4 after it exceed .* of 8"):
         perform([again(Ask("ab", 4), 1), again(Ask("abcde", 4), 1)], answers)
     assert backend.asked == []
@@ -80,7 +93,7 @@ def test_a_first_prompt_must_fit() -> None:
 
 def test_an_item_is_known_once() -> None:
     known: list[int] = []
-    perform([again(Ask("ab", 4), 1), again(Ask("c", 4), 1)], Answering(Parrot(), letters, known=known.append))
+    perform([again(Ask("ab", 4), 1), again(Ask("c", 4), 1)], Answering(Parrot(), alone, known=known.append))
     assert known == [0, 1]
 
 
