@@ -37,7 +37,7 @@ def test_a_hint_stands_before_the_solution_and_the_model_writes_the_last_one() -
     assert f"{GRADE[0].question}\nHint: {GRADE[0].hint}\nA: {GRADE[0].solution}" in one.question("Last?")
     assert one.question("Last?").endswith("\n\nQ: Last?\nHint:")
     assert one.question("Last?") == two.question("Last?")
-    assert (one.mode, two.mode) == ("direct", "hints")
+    assert (one.mode, two.mode) == ("direct", "hints(then='A:')")
 
 
 def test_a_chat_is_told_how_to_close_its_answer() -> None:

@@ -106,7 +106,7 @@ def _of_family(name: str, family: Family) -> PromptStyle | None:
         return _shown(name, family, most, "\nHint:", about)
     if name == "hsp2":
         about = "As hsp, in two stages: the hint is asked for first, then the solution behind it."
-        return _shown(name, family, most, "\nHint:", about, mode="hints")
+        return _shown(name, family, most, "\nHint:", about, mode="hints(then='A:')")
     found = _COT.fullmatch(name)
     if not found or not 0 <= int(found[1]) <= most or name != f"cot{int(found[1])}":
         return None

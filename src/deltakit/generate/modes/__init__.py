@@ -24,7 +24,9 @@ class Mode(Protocol):
 MODES = Registry(
     kind="mode",
     table={
+        "best_of": "deltakit.generate.modes.best_of:BestOf",
         "direct": "deltakit.generate.modes.direct:Direct",
+        "hints": "deltakit.generate.modes.hints:Hints",
     },
     group="deltakit.modes",
 )
