@@ -37,6 +37,7 @@ VERBS = {
     "chat": "Talk with a model or an expression.",
     "eval": "Evaluate models with lm-eval.",
     "grade": "Score existing outputs.",
+    "sweep": "Search fields of a merge on tasks, test the winner.",
     "report": "Draw a report of results.",
     "run": "Run a pipeline recipe.",
 }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -31,9 +31,20 @@ from deltakit.merge.plan.planned import Planned
 from deltakit.merge.plan.recipe import MergeRecipe
 from deltakit.merge.sources.finite import counted
 
-__all__ = ["MergeResult", "merge", "plan_output"]
+__all__ = ["Beside", "MergeResult", "merge", "plan_output"]
 
 _FOLDERS = ("model", "adapter")
+
+
+@dataclass(frozen=True)
+class Beside:
+    """What a caller has to say about a merge: further files in a model's folder, lines for its card and manifest."""
+
+    files: Mapping[str, bytes] = field(default_factory=dict)
+    lines: tuple[str, ...] = ()
+
+
+_NOTHING = Beside()
 
 
 @dataclass(frozen=True)
@@ -82,8 +93,10 @@ def merge(
     threads: int = 0,
     progress: Progress = silent,
     crew: Ranks = ALONE,
+    beside: Beside = _NOTHING,
 ) -> MergeResult:
     """Write the merge to `out`: a folder, or a delta file if it ends in .delta. A killed run, run again, resumes.
+    `beside` goes into a model's folder, card and manifest.
 
     Several processes (`crew`) that call this alike write one folder together. Raises NoEffectError where the result
     would equal the base, and the errors of planning and writing.
@@ -102,7 +115,7 @@ def merge(
                 remedy="check weights and lambda, and that the models differ from the base",
             )
         if kind in _FOLDERS:
-            return _write_folder(plan, out, overwrite, threads, progress, crew)
+            return _write_folder(plan, out, overwrite, threads, progress, crew, beside)
         if kind == "expression" and plan.merged is not None:
             return _write_sum(plan, plan.merged, out, overwrite)
         return _write_delta(plan, _parent(plan, out), out, overwrite, threads, progress)
@@ -139,12 +152,18 @@ def _parent(plan: Planned, out: Path) -> Model:
     return plan.parent
 
 
-def _files(plan: Planned) -> Sidecar:
-    """The files beside the weights, with a model card."""
+def _manifest(plan: Planned, beside: Beside) -> dict[str, Any]:
+    """The manifest, with what the caller has to say among its notes."""
     made = plan.manifest()
+    return {**made, "notes": [*made.get("notes", ()), *beside.lines]} if beside.lines else made
+
+
+def _files(plan: Planned, beside: Beside = _NOTHING) -> Sidecar:
+    """The files beside the weights, with a model card."""
+    made = _manifest(plan, beside)
     licence = result_licence(licences_in(made["inputs"]))
     card = model_card(made, title=f"A merge by {plan.method}", relation="merge", license=licence)
-    return plan.sidecar.with_files({"README.md": card.encode()})
+    return plan.sidecar.with_files({**beside.files, "README.md": card.encode()})
 
 
 def _adapter(plan: Planned, wanted: Wanted, out: Path) -> Job:
@@ -162,14 +181,14 @@ def _adapter(plan: Planned, wanted: Wanted, out: Path) -> Job:
 
 
 def _write_folder(
-    plan: Planned, out: Path, overwrite: bool, threads: int, progress: Progress, crew: Ranks
+    plan: Planned, out: Path, overwrite: bool, threads: int, progress: Progress, crew: Ranks, beside: Beside
 ) -> MergeResult:
     if plan.lora is not None:
         job = _adapter(plan, plan.lora, out)
     else:
         job = prepare(
-            plan.tensors, out, _files(plan), plan.manifest(), order=plan.order, inputs=plan.checkpoints,
-            allow_nonfinite=plan.allow_nonfinite,
+            plan.tensors, out, _files(plan, beside), _manifest(plan, beside), order=plan.order,
+            inputs=plan.checkpoints, allow_nonfinite=plan.allow_nonfinite,
         )  # fmt: skip
     if crew.world > 1:
         written = write_together(job, crew, overwrite=overwrite, threads=threads, progress=progress)
