@@ -25,18 +25,20 @@ class Answers:
     """Values by key. With a folder they are kept in its `answers.jsonl`: a header line, then one line a value,
     "CHECKSUM KEY JSON"; several processes may append. Without one they last as long as the object.
 
-    To be closed, or used in a `with`. InputError for a file of another format. A line that was cut off by a kill, or damaged, counts as absent.
+    To be closed, or used in a `with`. InputError for a file of another format. A line that was cut off by a kill, or
+    damaged, counts as absent.
     """
 
     def __init__(self, folder: Path | None = None) -> None:
         self._at: dict[str, tuple[int, int]] = {}
         self._held: dict[str, Any] = {}
         self._file: IO[bytes] | None = None
-        if folder is not None:
-            folder.mkdir(parents=True, exist_ok=True)
-            self._file = (folder / _NAME).open("a+b")
+        self.path = None if folder is None else folder / _NAME
+        if self.path is not None:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            self._file = self.path.open("a+b")
             try:
-                self._read_index(folder / _NAME)
+                self._read_index(self.path)
             except InputError:
                 self.close()
                 raise
@@ -46,6 +48,9 @@ class Answers:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+    def __len__(self) -> int:
+        return len(self._held) + len(self._at)
 
     def __contains__(self, key: str) -> bool:
         return key in self._held or key in self._at

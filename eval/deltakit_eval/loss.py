@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from deltakit.data.records import Record
-from deltakit.generate import Engine
+from deltakit.generate.backend import Backend
 from deltakit.prompts import prompt_style
 from deltakit.train.masking import encode
 
@@ -15,7 +15,7 @@ __all__ = ["held_out_loss"]
 
 
 def held_out_loss(
-    engine: Engine, records: Sequence[Record], style: str = "alpaca", done: Callable[[int], None] = lambda rows: None
+    engine: Backend, records: Sequence[Record], style: str = "alpaca", done: Callable[[int], None] = lambda rows: None
 ) -> dict[str, Any]:
     """Mean negative log-likelihood in nats per response token (EOS counts as one), encoded as training encodes.
 
@@ -24,7 +24,7 @@ def held_out_loss(
     """
     ask = prompt_style(style)
     texts = [(ask(r.instruction, r.input), r.response) for r in records]
-    encoded, counts = encode(texts, engine.tokenizer, max_length=engine.context or 1 << 20, too_long="drop")
+    encoded, counts = encode(texts, engine.tokenizer_of(), max_length=engine.context or 1 << 20, too_long="drop")
     pairs = [
         (ids[:border].tolist(), ids[border:].tolist()) for ids, border in map(encoded.__getitem__, range(len(encoded)))
     ]

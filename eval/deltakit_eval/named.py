@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from deltakit.errors import RecipeError
+from deltakit.errors import DeltakitError, RecipeError
 
-__all__ = ["Named", "read_named"]
+__all__ = ["Named", "blamed", "read_named"]
 
 
 @dataclass(frozen=True)
@@ -30,6 +31,15 @@ def read_named(operands: Sequence[str]) -> list[Named]:
     if twice:
         raise RecipeError("two models of one name", details=twice, remedy='name each model once, or write "NAME=MODEL"')
     return found
+
+
+@contextmanager
+def blamed(name: str) -> Iterator[None]:
+    """An error that comes within says which model it came with."""
+    try:
+        yield
+    except DeltakitError as error:
+        raise type(error)(f"{name}: {error.message}", remedy=error.remedy, details=error.details) from error
 
 
 def _named(text: str) -> Named:

@@ -61,7 +61,10 @@ def test_a_delta_file_and_a_stored_sum_count_with_what_they_name(base: Path, tun
 
 def test_a_recipe_counts_with_its_text_and_the_models_in_it(base: Path, tuned: Path, tmp_path: Path) -> None:
     recipe = tmp_path / "merge.yaml"
-    text = "deltakit: 1\nmethod: linear\nbase: {base}\nallow_unrelated: true\nmodels:\n  - {{model: {tuned}, weight: {weight}}}\n"
+    text = (
+        "deltakit: 1\nmethod: linear\nbase: {base}\nallow_unrelated: true\n"
+        "models:\n  - {{model: {tuned}, weight: {weight}}}\n"
+    )
     found = []
     for weight, seed in ((1.0, 1), (0.5, 1), (0.5, 3)):
         write_folder(tuned, seed)

@@ -1,13 +1,14 @@
 """Several models on the same tasks: alone or together, resumed or not, the numbers are the same."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from deltakit.errors import InputError, MismatchError, RecipeError, VerificationError
-from deltakit_eval import run as module
+from deltakit_eval import measure as measuring
 from deltakit_eval.run import evaluate, plan_evaluation
 from deltakit_eval.work import Settings
 from support.running import write_folder
@@ -30,13 +31,14 @@ def loss(tmp_path: Path) -> Path:
 
 
 def numbers(result: dict[str, Any]) -> Any:
-    """A result without times and without whether weights were swapped."""
-    return json.loads(json.dumps(result), object_hook=lambda d: {k: v for k, v in d.items() if k != "seconds"})
+    """A result without times, and without where it was computed."""
+    apart = ("seconds", "place", "content", "settings")
+    return json.loads(json.dumps(result), object_hook=lambda d: {k: v for k, v in d.items() if k not in apart})
 
 
 def counted(monkeypatch: pytest.MonkeyPatch, fail_at: int = 0, error: type[Exception] = KeyboardInterrupt) -> list[str]:  # type: ignore[assignment]
     """The tasks that were really measured; the n-th measurement fails."""
-    real, seen = module._one, list[str]()
+    real, seen = measuring._one, list[str]()
 
     def one(name: str, *rest: Any) -> Any:
         seen.append(name)
@@ -44,16 +46,20 @@ def counted(monkeypatch: pytest.MonkeyPatch, fail_at: int = 0, error: type[Excep
             raise error("stop")
         return real(name, *rest)
 
-    monkeypatch.setattr(module, "_one", one)
+    monkeypatch.setattr(measuring, "_one", one)
     return seen
 
 
-def test_together_they_score_as_each_alone(models: dict[str, str], loss: Path) -> None:
-    together = evaluate(list(models.values()), ["toy_math", "toy_chat"], SETTINGS, loss=loss)
+@pytest.mark.parametrize("place", ["mixed", "swap"])
+def test_together_they_score_as_each_alone(models: dict[str, str], loss: Path, place: str) -> None:
+    settings = replace(SETTINGS, place=place)
+    together = evaluate(list(models.values()), ["toy_math", "toy_chat"], settings, loss=loss)
     assert [m["model"] for m in together["models"]] == list(models.values())
+    assert [m["place"] for m in together["models"]] == [place, "swap", place]  # tuned stands over no base
     for found in together["models"]:
         (alone,) = evaluate([found["model"]], ["toy_math", "toy_chat"], SETTINGS, loss=loss)["models"]
-        assert numbers(found) == numbers(alone)
+        assert numbers({**found, "loss": None}) == numbers({**alone, "loss": None})
+        assert found["loss"]["loss"] == pytest.approx(alone["loss"]["loss"], rel=1e-6)
     texts = {json.dumps([s["responses"] for s in m["tasks"]["toy_math"]["samples"]]) for m in together["models"]}
     assert len(texts) == 3
 
@@ -109,7 +115,7 @@ def test_a_delta_file_over_its_base_is_the_tuned_model(models: dict[str, str], t
 
     extract(models["base"], models["tuned"], tmp_path / "x.delta")
     asked = [f"{models['base']} + {tmp_path}/x.delta", models["tuned"]]
-    restored, tuned = evaluate(asked, ["toy_math"], SETTINGS)["models"]
+    restored, tuned = evaluate(asked, ["toy_math"], replace(SETTINGS, place="swap"))["models"]
     assert restored["content"] == tuned["content"]
     assert restored["tasks"]["toy_math"]["samples"] == tuned["tasks"]["toy_math"]["samples"]
     assert sorted(p.name for p in tmp_path.iterdir()) == ["x.delta"]
@@ -127,7 +133,7 @@ def test_a_chat_template_is_asked_through_and_missed(tmp_path: Path, models: dic
 
 
 def test_a_plan_reads_no_weights(models: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "Host", None)
+    monkeypatch.setattr(measuring, "Host", None)
     plan = plan_evaluation([models["base"], models["sum"]], ["toy_math"], SETTINGS)
     assert plan["answers"] == 10
     assert {m["parameters"] for m in plan["models"]} == {plan["models"][0]["parameters"]}

@@ -1,0 +1,97 @@
+"""Where models are asked: each alone in memory, the next written over it (swap), or all of one base in one batch
+(mixed). Never a checkpoint on disk."""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from deltakit.delta.open import Model
+from deltakit.errors import RecipeError
+from deltakit.generate import Engine, Host
+from deltakit.generate.company import companies, resident_engine
+from deltakit.generate.stops import eos_ids
+from deltakit.registry import did_you_mean
+from deltakit_eval.answers import Answers
+from deltakit_eval.named import blamed
+from deltakit_eval.remembered import Remembered, Seat
+
+__all__ = ["PLACES", "Station", "check_place", "stations"]
+
+PLACES = ("auto", "mixed", "swap")
+# Rows of a model below which its batches would be mostly empty, so that it is worth its extra products to sit beside
+# others: see bench/results/many_models.md.
+_FEW = 16
+
+
+@dataclass(frozen=True)
+class Station:
+    """Models that can be asked at one time. `seats` by name; `place` is "swap" or "mixed"; `content` by name is the
+    digest of a model's whole weights, where they are in memory as such."""
+
+    place: str
+    backend: Remembered
+    seats: Mapping[str, Seat]
+    content: Mapping[str, str]
+    memory: Mapping[str, Any] | None = None
+
+
+def check_place(place: str) -> None:
+    """RecipeError, with a suggestion, for a place that nobody knows."""
+    if place not in PLACES:
+        raise RecipeError(f"unknown place {place!r}", remedy=did_you_mean(place, list(PLACES)))
+
+
+def stations(
+    models: Sequence[tuple[str, Model]], keys: Mapping[str, str], host: Host, answers: Answers, place: str, rows: int
+) -> Iterator[Station]:
+    """One after the other; a station is gone when the next is asked for. `keys`, by name those who are asked: see
+    `Remembered`; `rows` is how many answers each model has to give: "auto" mixes those of one base where these are few.
+
+    Where a model sits is decided by all `models`, so that a run that goes on computes as it began.
+    """
+    for whole in _companies(models):
+        company = [pair for pair in whole if pair[0] in keys]
+        alone = company
+        if company and len(whole) > 1 and (place == "mixed" or (place == "auto" and rows <= _FEW)):
+            made = _mixed(company, keys, host, answers)
+            yield made[0]
+            alone = made[1]
+            del made
+            gc.collect()  # base and tenants hold each other, and the next model needs the room
+        for name, model in alone:
+            yield _swapped(name, model, keys, host, answers)
+
+
+def _companies(models: Sequence[tuple[str, Model]]) -> list[list[tuple[str, Model]]]:
+    """Models over one base together; several of one source stay apart."""
+    by_source: dict[str, list[tuple[str, Model]]] = {}
+    for name, model in models:
+        by_source.setdefault(model.source, []).append((name, model))
+    return [[pair for source in group for pair in by_source[source]] for group in companies(list(by_source))]
+
+
+def _mixed(
+    company: Sequence[tuple[str, Model]], keys: Mapping[str, str], host: Host, answers: Answers
+) -> tuple[Station, list[tuple[str, Model]]]:
+    """A station of all that can sit beside each other, and those that cannot."""
+    sources = list(dict.fromkeys(model.source for _, model in company))
+    engine, tenants, alone = resident_engine(sources, host.device, host.dtype_of(company[0][1]), "fast")
+    seated = [(name, model) for name, model in company if model.source in tenants]
+    backend = Remembered(engine, answers, {tenants[model.source]: keys[name] for name, model in seated})
+    seats = {name: _seat(backend, engine, tenants[model.source], model) for name, model in seated}
+    memory = engine.resident.memory() if engine.resident is not None else None
+    return Station("mixed", backend, seats, {}, memory), [pair for pair in company if pair[1].source in alone]
+
+
+def _swapped(name: str, model: Model, keys: Mapping[str, str], host: Host, answers: Answers) -> Station:
+    with blamed(name):
+        engine = host.serve(model)
+    backend = Remembered(engine, answers, {None: keys[name]})
+    return Station("swap", backend, {name: Seat(backend, None, engine.eos)}, {name: host.content})
+
+
+def _seat(backend: Remembered, engine: Engine, tenant: str | None, model: Model) -> Seat:
+    return Seat(backend, tenant, eos_ids(engine.tokenizer_of(tenant), model.sidecar))

@@ -1,0 +1,68 @@
+"""Models over one base sit together where that is asked for; every one is seated once."""
+
+import pytest
+
+from deltakit.delta.open import open_model
+from deltakit.errors import RecipeError
+from deltakit.generate import Host
+from deltakit.generate.request import Request
+from deltakit_eval.answers import Answers
+from deltakit_eval.stations import Station, check_place, stations
+from support.running import write_folder
+
+
+@pytest.fixture(scope="module")
+def names(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    folder = tmp_path_factory.mktemp("models")
+    base, tuned = write_folder(folder / "base", 0), write_folder(folder / "tuned", 1)
+    return {"base": str(base), "half": f"{base} + 0.5*{tuned}", "apart": str(tuned), "less": f"{base} - 0.1*{tuned}"}
+
+
+def placed(names: dict[str, str], place: str, rows: int = 1, asked: tuple[str, ...] = ()) -> list[Station]:
+    models = [(name, open_model(text)) for name, text in names.items()]
+    keys = {name: name for name in asked or names}
+    return list(stations(models, keys, Host(device="cpu"), Answers(), place, rows))
+
+
+@pytest.mark.parametrize(
+    ("place", "rows", "expected"),
+    [
+        ("mixed", 1000, [("mixed", ["base", "half", "less"]), ("swap", ["apart"])]),
+        ("auto", 2, [("mixed", ["base", "half", "less"]), ("swap", ["apart"])]),
+        ("auto", 1000, [("swap", [n]) for n in ("base", "half", "less", "apart")]),
+        ("swap", 1, [("swap", [n]) for n in ("base", "half", "less", "apart")]),
+    ],
+)
+def test_who_sits_where(names: dict[str, str], place: str, rows: int, expected: list[tuple[str, list[str]]]) -> None:
+    assert [(s.place, list(s.seats)) for s in placed(names, place, rows)] == expected
+
+
+def test_a_run_that_goes_on_seats_as_it_began(names: dict[str, str]) -> None:
+    (mixed,) = placed(names, "mixed", asked=("less",))
+    assert (mixed.place, list(mixed.seats)) == ("mixed", ["less"])
+    assert placed(names, "mixed", asked=("apart",))[0].place == "swap"
+
+
+def test_both_places_give_the_same_answers(names: dict[str, str]) -> None:
+    request = Request((1, 9, 5), 6)
+    found = {}
+    for place in ("mixed", "swap"):
+        models = [(name, open_model(text)) for name, text in names.items()]
+        for station in stations(models, {n: n for n in names}, Host(device="cpu"), Answers(), place, 1):
+            for name, seat in station.seats.items():
+                found.setdefault(name, []).append(seat.generate([request]))
+                assert (name in station.content) == (station.place == "swap")
+    assert all(one == other for one, other in found.values())
+    assert len({str(one) for one, _ in found.values()}) == 4
+
+
+def test_two_names_for_one_model_are_two_seats(names: dict[str, str]) -> None:
+    twice = {"a": names["half"], "b": names["half"], "base": names["base"]}
+    (station,) = placed(twice, "mixed")
+    assert sorted(station.seats) == ["a", "b", "base"]
+
+
+def test_a_misspelt_place_is_an_error() -> None:
+    with pytest.raises(RecipeError, match="mixt") as wrong:
+        check_place("mixt")
+    assert "mixed" in str(wrong.value.remedy)
