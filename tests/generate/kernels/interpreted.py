@@ -118,3 +118,17 @@ def test_sinks_draw_weight_and_give_nothing(split: int) -> None:
     found = decode_attention(query, keys, values, slots, BORDERS, split=split, **given)
     assert relative(found, plain(query, keys, values, slots, BORDERS, **given)) < 1e-6
     assert not found[3].any()
+
+
+@pytest.mark.parametrize("extra", [{}, {"window": 5}, {"softcap": 3.0}, {"sinks": torch.linspace(-1, 2, 6)}], ids=str)
+def test_it_stands_in_for_attention_over_slots(extra: dict[str, Any]) -> None:
+    """Same arguments, same results as the plain form that the engine uses elsewhere."""
+    from deltakit.generate import attention, fused
+    from deltakit.generate.slots import SlotCache
+
+    torch.manual_seed(0)
+    cache = SlotCache(2, 3, 2, 40, 16, torch.float32, "cpu")
+    for held in (*cache.keys, *cache.values):
+        held.normal_()
+    given = (torch.randn(2, 6, 1, 16), cache, 1, ints(2, 0), ints(40, 7), 0.3)
+    torch.testing.assert_close(fused.attend(*given, **extra), attention.attend(*given, **extra), rtol=1e-5, atol=1e-6)
