@@ -24,7 +24,7 @@ def test_the_table_has_a_row_per_model_and_task(model: Path, capsys: pytest.Capt
     assert run(model, f"{model} + 0.5*{model}", "--tasks", "toy_math,toy_chat", *QUICK) == 0
     rows = capsys.readouterr().out.splitlines()
     assert rows[0].split() == ["model", "task", "accuracy", "%,", "loss", "in", "nats", "n"]
-    assert [row.split()[-5:] for row in rows[1:]] == [
+    assert [row.split()[-5:] for row in rows[1:5]] == [
         ["toy_math", "0.0", "±", "0.0", "3"],
         ["toy_chat", "0.0", "±", "0.0", "3"],
     ] * 2
@@ -85,3 +85,13 @@ def test_wrong_usage_has_its_code(argv: list[str], code: int, says: str, capsys:
 def test_help_shows_an_example(capsys: pytest.CaptureFixture[str]) -> None:
     assert run("--help") == 0
     assert "deltakit eval models/base models/math --tasks gsm8k" in capsys.readouterr().out
+
+
+def test_several_answers_an_item_are_shown(model: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    drawing = ("--samples", 4, "--temperature", 1.0, "--top-k", 50, "--top-p", 0.9)
+    assert run(model, "--tasks", "toy_math", *QUICK, *drawing) == 0
+    said = capsys.readouterr().out
+    assert {"avg@4", "maj@2", "maj@4", "pass@2", "pass@4"} <= set(said.split())
+    assert "m, toy_math: 100.0% of the texts were cut at their limit of new tokens" in said
+    assert run(model, "--tasks", "toy_math", *QUICK, "--samples", 4) == 2
+    assert "temperature above 0" in capsys.readouterr().err

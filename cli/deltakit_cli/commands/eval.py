@@ -15,7 +15,8 @@ from deltakit_cli.progress import progress
 
 EXAMPLE = """deltakit eval models/base models/math --tasks gsm8k --limit 200 -o results.json
 deltakit eval "both=models/base + 0.6*math.delta + 0.4*chat.delta" --tasks toy_math,toy_chat
-deltakit eval models/base "models/base + math.delta" --tasks gsm8k --data data/ --loss data/held_out.jsonl"""
+deltakit eval models/base "models/base + math.delta" --tasks gsm8k --data data/ --loss data/held_out.jsonl
+deltakit eval models/math --tasks gsm8k --samples 16 --temperature 0.7"""
 
 
 @click.command(epilog=example(EXAMPLE))
@@ -29,6 +30,10 @@ deltakit eval models/base "models/base + math.delta" --tasks gsm8k --data data/ 
 @click.option("--style", help="Ask in this prompt style instead of each task's own.")
 @click.option("--chat-template", is_flag=True, help="Ask through the tokenizer's chat template.")
 @click.option("--max-new-tokens", type=int, help="Instead of each task's own.")
+@click.option("--samples", type=int, default=1, show_default=True, help="Drawn answers an item: avg@k, maj@k, pass@k.")
+@click.option("--temperature", type=float, help="Draw answers; 0 is greedy. Left out: as each task says.")
+@click.option("--top-p", type=float, help="Draw from the likeliest tokens that make up this probability.")
+@click.option("--top-k", type=int, help="Draw from so many likeliest tokens.")
 @click.option("--batch-tokens", type=int, default=32_768, show_default=True, help="Tokens a batch may hold in all.")
 @click.option(
     "--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Of drawn answers and toy items."
@@ -89,10 +94,17 @@ def _plan(plan: Mapping[str, Any]) -> None:
 
 
 def _human(result: Mapping[str, Any]) -> None:
+    from deltakit_eval.remarks import at_k_rows, endings
     from deltakit_eval.results import rows
 
     shown = [[model, task, _number(task, value, error), n] for model, task, value, error, n in rows(result)]
     console().print(table(["model", "task", "accuracy %, loss in nats", "n"], shown))
+    several = at_k_rows(result)
+    if several:
+        drawn = [[model, task, metric, _number(task, value, error)] for model, task, metric, value, error in several]
+        console().print(table(["model", "task", "of several answers", "%"], drawn))
+    for line in endings(result):
+        console().print(line)
     for model in result["models"]:
         if model["loss"] and model["loss"]["too_long"]:
             console().print(f"{model['model']}: {model['loss']['too_long']} records above the context were left out")
