@@ -82,6 +82,11 @@ def lm_eval_results(
         "chat_template": None,
         "chat_template_sha": None,
         "total_evaluation_time_seconds": str(model.get("seconds")),
+        "deltakit": {  # what lm-eval has no field for; its tools pass over it
+            "headlines": {names[name]: task.get("headline") for name, task in model["tasks"].items()},
+            "bytes": model.get("bytes"),
+            "model_bytes": model.get("model_bytes"),
+        },
     }
 
 

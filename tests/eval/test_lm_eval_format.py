@@ -52,12 +52,14 @@ def runs(tmp_path_factory) -> dict[str, Any]:
     folder = tmp_path_factory.mktemp("lm")
     (folder / "choose.yaml").write_text(YAML)
     (folder / "tiny.py").write_text(TINY)
-    chooser = TaskManager(include_path=str(folder), include_defaults=False).load(["choose"])["tasks"]["choose"]
+    manager = TaskManager(include_path=str(folder), include_defaults=False)  # the default index takes long to read
+    chooser = manager.load(["choose"])["tasks"]["choose"]
     tasks = {**load_tasks(["toy_math"], limit=3), "choose": chooser}
     configs = {name: _config(task) for name, task in tasks.items()}
     tracker = EvaluationTracker(output_path=str(folder / "theirs"))
     found = evaluator.simple_evaluate("dummy", tasks=list(tasks.values()), limit=3, bootstrap_iters=0,
-                                      evaluation_tracker=tracker, model_args={"pretrained": "org/m"})  # fmt: skip
+                                      evaluation_tracker=tracker, model_args={"pretrained": "org/m"},
+                                      task_manager=manager)  # fmt: skip
     kept = json.loads(json.dumps({k: v for k, v in found.items() if k == "samples"}, default=str))
     ours = {name: measured(name, {**found, "samples": kept["samples"]}, configs[name]) for name in tasks}
     samples = found.pop("samples")
