@@ -27,6 +27,7 @@ MODES = Registry(
         "best_of": "deltakit.generate.modes.best_of:BestOf",
         "direct": "deltakit.generate.modes.direct:Direct",
         "hints": "deltakit.generate.modes.hints:Hints",
+        "step_beam": "deltakit.generate.modes.step_beam:StepBeam",
     },
     group="deltakit.modes",
 )
