@@ -6,9 +6,8 @@ Everything that is found is kept under a key of all that it depends on; what is 
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import partial
 from typing import Any
 
 from deltakit.checkpoint import Progress
@@ -20,6 +19,7 @@ from deltakit_eval.identity import identity
 from deltakit_eval.loss import held_out_loss
 from deltakit_eval.model import DeltakitLM
 from deltakit_eval.named import blamed
+from deltakit_eval.programs import Programs
 from deltakit_eval.queue import Job, fill
 from deltakit_eval.remembered import Seat
 from deltakit_eval.results import plain, short_name, task_result
@@ -30,6 +30,7 @@ from deltakit_eval.work import LOSS, Work
 
 __all__ = ["measure", "size_of"]
 
+Done = Callable[[int], None]
 _DRAWS = 100  # bootstrap draws, for metrics whose standard error has no formula; means have one
 
 
@@ -53,7 +54,7 @@ class _Subject:
     def record(self) -> dict[str, Any]:
         """As it stands in the results."""
         tasks = {short_name(name): found for name, found in self.found.items() if name != LOSS}
-        about = {k: self.about[k] for k in ("identity", "dtype", "device")}
+        about = {k: self.about[k] for k in ("identity", "dtype", "device", "backend")}
         return {
             "name": self.name, **size_of(self.model), "model": self.model.source, "content": self.content, **about,
             "place": self.place, "tasks": tasks, "loss": self.found.get(LOSS), "seconds": round(self.seconds, 3),
@@ -67,17 +68,17 @@ def measure(
     batch share (0: all was known). An error names the model it came with."""
     s = work.settings
     host = Host(device=s.device, dtype=s.dtype, batch_tokens=s.batch_tokens, max_rows=s.max_rows)
-    identities = work.identities()
-    subjects = [_subject(name, model, host, versions) for name, model in models]
+    subjects = [_subject(name, model, host, s.backend, versions) for name, model in models]
     progress.start("evaluating", len(models) * work.items, "answers")
     try:
-        for subject in subjects:
-            _recall(subject, work, identities, answers, progress)
-        left = [subject for subject in subjects if len(subject.found) < len(work.names)]
-        keys = {subject.name: subject.key for subject in left}
-        by_name = {subject.name: subject for subject in left}
-        for station in stations(models, keys, host, answers, s.place, work.items):
-            _serve(station, [by_name[name] for name in station.seats], work, identities, answers, progress)
+        with Programs(answers, s.execution) as programs:
+            session = _Session(work, work.identities(), answers, programs, progress)
+            for subject in subjects:
+                session.recall(subject)
+            left = {subject.name: subject for subject in subjects if len(subject.found) < len(work.names)}
+            keys = {name: subject.key for name, subject in left.items()}
+            for station in stations(models, keys, host, answers, s.place, work.items, s.backend):
+                session.serve(station, [left[name] for name in station.seats])
     finally:
         progress.stop()
     return [subject.record() for subject in subjects]
@@ -89,77 +90,82 @@ def size_of(model: Model) -> dict[str, int | None]:
     return {"bytes": stored_bytes(model.source), "model_bytes": whole}
 
 
-def _subject(name: str, model: Model, host: Host, versions: Mapping[str, str]) -> _Subject:
+def _subject(name: str, model: Model, host: Host, backend: str, versions: Mapping[str, str]) -> _Subject:
     with blamed(name):
         known = {"identity": identity(model), "dtype": host.dtype_of(model)}
-    about = {**known, "device": host.device, "versions": dict(versions)}
+    about = {**known, "device": host.device, "backend": backend, "versions": dict(versions)}
     return _Subject(name, model, about)
 
 
-def _recall(subject: _Subject, work: Work, identities: Mapping[str, Any], answers: Answers, progress: Progress) -> None:
-    """What earlier runs measured of this model."""
-    for name in work.names:
-        kept = answers.get(_measured(subject, identities[name]))
-        if kept is not None:
-            subject.found[name], subject.content, subject.place = kept["found"], kept["content"], kept["place"]
-            progress.advance(work.size(name), subject.name)
+@dataclass(frozen=True)
+class _Session:
+    """What all stations share. `identities`: of each task, what its numbers depend on."""
+
+    work: Work
+    identities: Mapping[str, str]
+    answers: Answers
+    programs: Programs
+    progress: Progress
+
+    def recall(self, subject: _Subject) -> None:
+        """What earlier runs measured of this model."""
+        for name in self.work.names:
+            kept = self.answers.get(self._key(subject, name))
+            if kept is not None:
+                subject.found[name], subject.content, subject.place = kept["found"], kept["content"], kept["place"]
+                self.progress.advance(self.work.size(name), subject.name)
+
+    def serve(self, station: Station, subjects: Sequence[_Subject]) -> None:
+        """Ask everything, then score every model on every task that is left."""
+        began = time.monotonic()
+        todo = [(subject, name) for subject in subjects for name in self.work.names if name not in subject.found]
+        named = ", ".join(subject.name for subject in subjects)
+        with blamed(named):
+            self._ask(station, [(subject, name) for subject, name in todo if name != LOSS], self._told(named))
+        for subject, name in todo:
+            with blamed(subject.name):
+                found = self._score(name, station.seats[subject.name], self._told(subject.name))
+            subject.found[name], subject.content, subject.place = (
+                found,
+                station.content.get(subject.name),
+                station.place,
+            )
+            kept = {"found": found, "content": subject.content, "place": subject.place}
+            self.answers.put(self._key(subject, name), kept)
+        for subject in subjects:
+            subject.seconds = time.monotonic() - began
+
+    def _key(self, subject: _Subject, name: str) -> str:
+        return digest(["measured", subject.key, self.identities[name]])
+
+    def _told(self, who: str) -> Done:
+        return lambda items: self.progress.advance(items, who)
+
+    def _ask(self, station: Station, todo: Sequence[tuple[_Subject, str]], done: Done) -> None:
+        jobs = []
+        for subject, name in todo:
+            seat = station.seats[subject.name]
+            jobs.append(Job(self._lm(seat), seat.tenant, self.work.tasks[name], self.work.settings))
+        fill(jobs, station.backend, self.programs, done)
+
+    def _score(self, name: str, seat: Seat, done: Done) -> dict[str, Any]:
+        """One model on one task; what is generated is known by now, likelihoods are not."""
+        if name == LOSS:
+            return held_out_loss(seat, self.work.records, self.work.settings.style or "alpaca", done)
+        generates = self.work.tasks[name].OUTPUT_TYPE == "generate_until"
+        return _one(name, self._lm(seat, None if generates else done), self.work)
+
+    def _lm(self, seat: Seat, done: Done | None = None) -> DeltakitLM:
+        s = self.work.settings
+        return DeltakitLM(seat, seed=s.seed, max_new_tokens=s.max_new_tokens, run=self.programs, done=done)
 
 
-def _measured(subject: _Subject, identity: Any) -> str:
-    return digest(["measured", subject.key, identity])
-
-
-def _serve(
-    station: Station,
-    subjects: Sequence[_Subject],
-    work: Work,
-    identities: Mapping[str, Any],
-    answers: Answers,
-    progress: Progress,
-) -> None:
-    """Ask everything, then score every model on every task that is left."""
-    began = time.monotonic()
-    todo = [(subject, name) for subject in subjects for name in work.names if name not in subject.found]
-    named = ", ".join(subject.name for subject in subjects)
-    asked = [(subject, name) for subject, name in todo if name != LOSS]
-    with blamed(named):
-        _fill(station, asked, work, partial(_advance, progress, named))
-    for subject, name in todo:
-        with blamed(subject.name):
-            found = _one(name, station.seats[subject.name], work, partial(_advance, progress, subject.name))
-        subject.found[name], subject.content, subject.place = found, station.content.get(subject.name), station.place
-        kept = {"found": found, "content": subject.content, "place": subject.place}
-        answers.put(_measured(subject, identities[name]), kept)
-    for subject in subjects:
-        subject.seconds = time.monotonic() - began
-
-
-def _fill(station: Station, todo: Sequence[tuple[_Subject, str]], work: Work, done: Any) -> None:
-    jobs = [
-        Job(_lm(station.seats[subject.name], work), station.seats[subject.name].tenant, work.tasks[name], work.settings)
-        for subject, name in todo
-    ]
-    fill(jobs, station.backend, None, done)
-
-
-def _lm(seat: Seat, work: Work, done: Any = None) -> DeltakitLM:
-    return DeltakitLM(seat, seed=work.settings.seed, max_new_tokens=work.settings.max_new_tokens, done=done)
-
-
-def _advance(progress: Progress, who: str, items: int) -> None:
-    progress.advance(items, who)
-
-
-def _one(name: str, seat: Seat, work: Work, done: Any) -> dict[str, Any]:
-    """One model on one task, through lm-eval's evaluator; generated answers are known by now."""
-    if name == LOSS:
-        return held_out_loss(seat, work.records, work.settings.style or "alpaca", done)
+def _one(name: str, lm: DeltakitLM, work: Work) -> dict[str, Any]:
+    """One model on one task, through lm-eval's evaluator."""
     from lm_eval import evaluator
 
     s, began = work.settings, time.monotonic()
-    generates = work.tasks[name].OUTPUT_TYPE == "generate_until"
     chat = s.chat_template or wants_chat(name)
-    lm = _lm(seat, work, None if generates else done)
     found = evaluator.evaluate(
         lm,
         {"tasks": {name: work.tasks[name]}},

@@ -9,18 +9,16 @@ from dataclasses import dataclass
 from typing import Any
 
 from deltakit.delta.open import Model
-from deltakit.errors import RecipeError
 from deltakit.generate import Engine, Host
 from deltakit.generate.company import companies, resident_engine
 from deltakit.generate.stops import eos_ids
-from deltakit.registry import did_you_mean
 from deltakit_eval.answers import Answers
+from deltakit_eval.backends import served
 from deltakit_eval.named import blamed
 from deltakit_eval.remembered import Remembered, Seat
 
-__all__ = ["PLACES", "Station", "check_place", "stations"]
+__all__ = ["Station", "stations"]
 
-PLACES = ("auto", "mixed", "swap")
 # Rows of a model below which its batches would be mostly empty, so that it is worth its extra products to sit beside
 # others: see bench/results/many_models.md.
 _FEW = 16
@@ -38,31 +36,33 @@ class Station:
     memory: Mapping[str, Any] | None = None
 
 
-def check_place(place: str) -> None:
-    """RecipeError, with a suggestion, for a place that nobody knows."""
-    if place not in PLACES:
-        raise RecipeError(f"unknown place {place!r}", remedy=did_you_mean(place, list(PLACES)))
-
-
 def stations(
-    models: Sequence[tuple[str, Model]], keys: Mapping[str, str], host: Host, answers: Answers, place: str, rows: int
+    models: Sequence[tuple[str, Model]],
+    keys: Mapping[str, str],
+    host: Host,
+    answers: Answers,
+    place: str,
+    rows: int,
+    backend: str = "deltakit",
 ) -> Iterator[Station]:
     """One after the other; a station is gone when the next is asked for. `keys`, by name those who are asked: see
     `Remembered`; `rows` is how many answers each model has to give: "auto" mixes those of one base where these are few.
 
-    Where a model sits is decided by all `models`, so that a run that goes on computes as it began.
+    Other backends than ours serve one model at a time. Where a model sits is decided by all `models`, so that a run
+    that goes on computes as it began.
     """
     for whole in _companies(models):
         company = [pair for pair in whole if pair[0] in keys]
         alone = company
-        if company and len(whole) > 1 and (place == "mixed" or (place == "auto" and rows <= _FEW)):
+        ours = backend == "deltakit" and len(whole) > 1
+        if company and ours and (place == "mixed" or (place == "auto" and rows <= _FEW)):
             made = _mixed(company, keys, host, answers)
             yield made[0]
             alone = made[1]
             del made
             gc.collect()  # base and tenants hold each other, and the next model needs the room
         for name, model in alone:
-            yield _swapped(name, model, keys, host, answers)
+            yield _swapped(name, model, keys, host, answers, backend)
 
 
 def _companies(models: Sequence[tuple[str, Model]]) -> list[list[tuple[str, Model]]]:
@@ -86,11 +86,11 @@ def _mixed(
     return Station("mixed", backend, seats, {}, memory), [pair for pair in company if pair[1].source in alone]
 
 
-def _swapped(name: str, model: Model, keys: Mapping[str, str], host: Host, answers: Answers) -> Station:
+def _swapped(name: str, model: Model, keys: Mapping[str, str], host: Host, answers: Answers, backend: str) -> Station:
     with blamed(name):
-        engine = host.serve(model)
-    backend = Remembered(engine, answers, {None: keys[name]})
-    return Station("swap", backend, {name: Seat(backend, None, engine.eos)}, {name: host.content})
+        inner, content = served(model, host, backend)
+    remembered = Remembered(inner, answers, {None: keys[name]})
+    return Station("swap", remembered, {name: Seat(remembered, None, inner.eos)}, {name: content} if content else {})
 
 
 def _seat(backend: Remembered, engine: Engine, tenant: str | None, model: Model) -> Seat:

@@ -12,8 +12,10 @@ from typing import Any
 from deltakit.data.records import Record, read_records
 from deltakit.errors import RecipeError
 from deltakit.manifest import digest
-from deltakit.prompts import prompt_style
+from deltakit.prompts import check_style, prompt_style
+from deltakit_eval.backends import check_backend, check_place
 from deltakit_eval.results import plain, short_name
+from deltakit_eval.sampled import Sampling
 from deltakit_eval.tasks import load_tasks
 
 __all__ = ["LOSS", "Settings", "Work", "prepare"]
@@ -26,13 +28,17 @@ _ADDRESS = re.compile(r" at 0x[0-9a-f]+")
 class Settings:
     """Everything besides models, tasks and data that numbers may depend on; recorded with them.
 
-    `limit`: documents per task; `style`: a prompt style instead of the tasks' own (held-out loss: alpaca);
+    `limit`: documents per task, the first so many; `subset`: so many of each of our tasks, drawn by `seed` from all;
+    `style`: a prompt style instead of the tasks' own (held-out loss: alpaca);
     `chat_template`: the tokenizer's template around the prompt; `max_new_tokens`: instead of the tasks' own;
     `split` and `seed` shape generated tasks, `seed` drawn answers too. `place`: models one after the other ("swap"),
-    those of one base in one batch ("mixed"), or "auto".
+    those of one base in one batch ("mixed"), or "auto". `backend`: who decodes (see `deltakit_eval.backends`);
+    `execution`: "unsafe" also runs programs of a model where nothing isolates them. `samples` answers an item, drawn at
+    `temperature` (None: as each task says) within `top_p` and `top_k`: see `deltakit_eval.sampled`.
     """
 
     limit: int | None = None
+    subset: int | None = None
     style: str | None = None
     chat_template: bool = False
     max_new_tokens: int | None = None
@@ -43,14 +49,28 @@ class Settings:
     dtype: str = "auto"
     device: str = "auto"
     place: str = "auto"
+    backend: str = "deltakit"
+    execution: str = "isolated"
+    samples: int = 1
+    temperature: float | None = None
+    top_p: float | None = None
+    top_k: int | None = None
 
     def __post_init__(self) -> None:
-        for name in ("limit", "max_new_tokens", "batch_tokens", "max_rows"):
+        for name in ("limit", "subset", "max_new_tokens", "batch_tokens", "max_rows"):
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise RecipeError(f"{name} is {value}", remedy="at least 1")
         if self.style is not None:
-            prompt_style(self.style)
+            check_style(self.style)
+        check_place(self.place)
+        check_backend(self.backend)
+        _ = self.sampling
+
+    @property
+    def sampling(self) -> Sampling:
+        """How answers are drawn; RecipeError where that makes no sense."""
+        return Sampling(self.samples, self.temperature, self.top_p, self.top_k)
 
 
 @dataclass(frozen=True)
@@ -72,8 +92,11 @@ class Work:
         return sum(self.size(name) for name in self.names)
 
     def size(self, name: str) -> int:
-        """Documents of a task; records for held-out loss."""
-        return len(self.records) if name == LOSS else len(self.documents(name))
+        """Answers of a task, several an item where it repeats its requests; records for held-out loss."""
+        if name == LOSS:
+            return len(self.records)
+        task = self.tasks[name]
+        return len(self.documents(name)) * int((task.OUTPUT_TYPE == "generate_until" and task.config.repeats) or 1)
 
     def identities(self) -> dict[str, str]:
         """By name a digest of all that a model's numbers on it depend on: documents, configuration, settings."""
@@ -109,11 +132,15 @@ def prepare(tasks: Sequence[str], settings: Settings, data: Any = None, loss: Pa
     """Load and check tasks and records. RecipeError for names and for nothing to do, InputError for data."""
     if not tasks and loss is None:
         raise RecipeError("nothing to measure", remedy="give --tasks or --loss")
+    if loss is not None and settings.style is not None:
+        prompt_style(settings.style)  # records are trained on in a style that shows no examples
     given = {"data": data, "limit": settings.limit, "seed": settings.seed, "split": settings.split}
+    given["subset"] = settings.subset
     loaded = load_tasks(tasks, style=settings.style, **given) if tasks else {}
     for task in loaded.values():
         if task.get_config("num_fewshot") is None:
             task.set_config("num_fewshot", 0)
         task.set_fewshot_seed(seed=settings.seed)
+    settings.sampling.apply(loaded)
     records = read_records(loss, limit=settings.limit).records if loss else ()
     return Work(loaded, records, settings)

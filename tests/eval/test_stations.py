@@ -3,11 +3,10 @@
 import pytest
 
 from deltakit.delta.open import open_model
-from deltakit.errors import RecipeError
 from deltakit.generate import Host
 from deltakit.generate.request import Request
 from deltakit_eval.answers import Answers
-from deltakit_eval.stations import Station, check_place, stations
+from deltakit_eval.stations import Station, stations
 from support.running import write_folder
 
 
@@ -60,9 +59,3 @@ def test_two_names_for_one_model_are_two_seats(names: dict[str, str]) -> None:
     twice = {"a": names["half"], "b": names["half"], "base": names["base"]}
     (station,) = placed(twice, "mixed")
     assert sorted(station.seats) == ["a", "b", "base"]
-
-
-def test_a_misspelt_place_is_an_error() -> None:
-    with pytest.raises(RecipeError, match="mixt") as wrong:
-        check_place("mixt")
-    assert "mixed" in str(wrong.value.remedy)
