@@ -16,7 +16,7 @@ from deltakit_cli.progress import progress
 EXAMPLE = """deltakit eval models/base models/math --tasks gsm8k --limit 200 -o results.json
 deltakit eval "both=models/base + 0.6*math.delta + 0.4*chat.delta" --tasks toy_math,toy_chat
 deltakit eval models/base "models/base + math.delta" --tasks gsm8k --data data/ --loss data/held_out.jsonl
-deltakit eval models/math --tasks gsm8k --samples 16 --temperature 0.7"""
+deltakit eval models/math --tasks gsm8k,gsm8k:cot8 --samples 16 --temperature 0.7 --cache answers"""
 
 
 @click.command(epilog=example(EXAMPLE))
@@ -30,6 +30,7 @@ deltakit eval models/math --tasks gsm8k --samples 16 --temperature 0.7"""
 @click.option("--style", help="Ask in this prompt style instead of each task's own.")
 @click.option("--chat-template", is_flag=True, help="Ask through the tokenizer's chat template.")
 @click.option("--max-new-tokens", type=int, help="Instead of each task's own.")
+@click.option("--mode", help="The way to an answer: hints, best_of(n=8), ...; left out: as each task says.")
 @click.option("--samples", type=int, default=1, show_default=True, help="Drawn answers an item: avg@k, maj@k, pass@k.")
 @click.option("--temperature", type=float, help="Draw answers; 0 is greedy. Left out: as each task says.")
 @click.option("--top-p", type=float, help="Draw from the likeliest tokens that make up this probability.")
@@ -40,6 +41,34 @@ deltakit eval models/math --tasks gsm8k --samples 16 --temperature 0.7"""
 )
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda.")
 @click.option("--dtype", default="auto", show_default=True, help="auto: float32 on the CPU, else as stored.")
+@click.option("--backend", default="deltakit", show_default=True, help="Who decodes: deltakit, transformers, vllm.")
+@click.option(
+    "--place",
+    default="auto",
+    show_default=True,
+    help="Models one after the other in one place (swap), those of one base in one batch (mixed), or auto.",
+)
+@click.option(
+    "--allow-code-execution",
+    "execution",
+    default="isolated",
+    show_default=True,
+    metavar="isolated|unsafe",
+    help="Programs that models write run isolated or not at all; unsafe runs them where nothing isolates them.",
+)
+@click.option(
+    "--cache",
+    type=click.Path(path_type=Path),
+    envvar="DELTAKIT_CACHE",
+    metavar="FOLDER",
+    help="Keep answers here from call to call, so that none is computed twice (or set DELTAKIT_CACHE).",
+)
+@click.option(
+    "--lm-eval-output",
+    type=click.Path(path_type=Path),
+    metavar="FOLDER",
+    help="Also write the results here as lm-eval's --output_path would.",
+)
 @output_option(required=False, help="Write all results here as JSON, with every sample; resumable.")
 @dry_run_option
 @overwrite_option
@@ -49,6 +78,8 @@ def command(
     tasks: tuple[str, ...],
     data: tuple[str, ...],
     loss: Path | None,
+    cache: Path | None,
+    lm_eval_output: Path | None,
     output: Path | None,
     dry_run: bool,
     overwrite: bool,
@@ -59,10 +90,11 @@ def command(
 
     MODEL is a path, a hub id, a merge recipe, or an expression "BASE + 0.6*DELTA + 0.4*DELTA". "NAME=MODEL" says what
     it is called in results; "GROUP: LABEL=MODEL" also puts it in a group of the report. No restored model is written to
-    disk. Models of the same shape are written over each other in memory. The table shows accuracy ± its standard error
-    in per cent; held-out loss is in nats per response token.
+    disk: models of one shape are written over each other in memory, or share one batch over their base. The table
+    shows accuracy ± its standard error in per cent; held-out loss is in nats per response token.
     """
     os.environ.setdefault("TQDM_DISABLE", "1")  # lm-eval's bars; ours is one for the whole run
+    from deltakit_eval.lm_eval_format import write_lm_eval_format
     from deltakit_eval.results import summary
     from deltakit_eval.run import evaluate, plan_evaluation
     from deltakit_eval.work import Settings
@@ -72,8 +104,9 @@ def command(
     if dry_run:
         emit(plan_evaluation(models, names, Settings(**settings), **what), _plan, fmt)
         return
-    found = evaluate(models, names, Settings(**settings), **what, progress=progress(fmt))
-    emit({**summary(found), "output": str(output) if output else None}, _human, fmt)
+    found = evaluate(models, names, Settings(**settings), **what, cache=cache, progress=progress(fmt))
+    written = [] if lm_eval_output is None else write_lm_eval_format(found, lm_eval_output)
+    emit({**summary(found), "output": str(output) if output else None, "lm_eval": list(map(str, written))}, _human, fmt)
 
 
 def _data(given: tuple[str, ...]) -> str | dict[str, str] | None:
