@@ -95,3 +95,22 @@ def test_several_answers_an_item_are_shown(model: Path, capsys: pytest.CaptureFi
     assert "m, toy_math: 100.0% of the texts were cut at their limit of new tokens" in said
     assert run(model, "--tasks", "toy_math", *QUICK, "--samples", 4) == 2
     assert "temperature above 0" in capsys.readouterr().err
+
+
+def test_a_cache_and_lm_evals_own_files(model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    given = (model, "--tasks", "toy_math", *QUICK, "--cache", tmp_path / "answers", "--format", "json")
+    assert run(*given, "--lm-eval-output", tmp_path / "theirs") == 0
+    first = json.loads(capsys.readouterr().out)
+    assert [Path(p).is_file() for p in first["lm_eval"]] == [True, True]
+    assert (tmp_path / "answers" / "answers.jsonl").is_file()
+    assert run(*given) == 0
+    again = json.loads(capsys.readouterr().out)
+    assert again["models"][0]["tasks"] == first["models"][0]["tasks"]
+
+
+def test_models_over_one_base_share_a_batch_where_asked(model: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    given = (model, f"{model} + 0.5*{model}", "--tasks", "toy_math", *QUICK, "--format", "json")
+    assert run(*given, "--place", "mixed") == 0
+    assert [m["place"] for m in json.loads(capsys.readouterr().out)["models"]] == ["mixed", "mixed"]
+    assert run(*given, "--backend", "transformers") == 0
+    assert [m["backend"] for m in json.loads(capsys.readouterr().out)["models"]] == ["transformers"] * 2
