@@ -12,11 +12,12 @@ from deltakit_cli.options import example, format_option
 from deltakit_cli.output import console, emit, table
 
 
-@click.command(epilog=example("deltakit explain dare_ties\ndeltakit explain svd_mixed"))
+@click.command(epilog=example("deltakit explain dare_ties\ndeltakit explain svd_mixed\ndeltakit explain gsm8k:cot8"))
 @click.argument("name")
 @format_option
 def command(name: str, fmt: str) -> None:
-    """Say what NAME does, where it comes from, and which parameters it takes; of a method, what it needs and costs."""
+    """Say what NAME does, where it comes from, and which parameters it takes; of a method, what it needs and costs; of
+    a task ("gsm8k", "gsm8k:cot8") how it asks, what counts as an answer, and whether its data are here."""
     emit(explained(name), _show, fmt)
 
 

@@ -23,6 +23,13 @@ def command(kind: str | None, fmt: str) -> None:
 def _show(found: Mapping[str, Any]) -> None:
     out = console()
     for kind, items in found.items():
-        out.print(table([kind, ""], [[i["name"], i["summary"]] for i in items]))
+        more = [key for key in items[0] if key not in ("name", "summary")] if items else []
+        rows = [[i["name"], i["summary"], *(_text(i[key]) for key in more)] for i in items]
+        out.print(table([kind, "", *more], rows))
         out.print()
     out.print("deltakit explain NAME tells more")
+
+
+def _text(value: Any) -> str:
+    """A cell: a list with spaces between, nothing for None."""
+    return " ".join(map(str, value)) if isinstance(value, list) else "" if value is None else str(value)

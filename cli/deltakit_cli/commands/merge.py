@@ -23,7 +23,9 @@ def _rank(_: click.Context, __: click.Parameter, text: str | None) -> int | str 
         "deltakit merge mergekit_config.yml -o merged\n"
         "deltakit merge --base models/base --model models/math:0.6 --model models/chat:0.4 -o merged\n"
         "deltakit merge --base models/base --model math=models/math:0.5 --model chat=models/chat:0.5 "
-        "--method dare_ties --density 0.2 -o merged"
+        "--method dare_ties --density 0.2 -o merged\n"
+        "deltakit merge --auto --tasks gsm8k,math500 --base models/base --model models/math --model models/chat "
+        "-o merged"
     )
 )
 @click.argument("recipe", required=False, type=click.Path(path_type=Path))
@@ -46,6 +48,13 @@ def _rank(_: click.Context, __: click.Parameter, text: str | None) -> int | str 
 @click.option("--strict", is_flag=True, help="A model far from its base is an error, not a warning.")
 @click.option("--device", default="cpu", show_default=True, help="Where elementwise methods compute: cpu, or cuda.")
 @click.option("--dialect", help="Arithmetic: paper, or mergekit.  [default: mergekit for its configs, else paper]")
+@click.option("--auto", is_flag=True, help="Choose lambda on --tasks by a sweep over held-out items.")
+@click.option("--tasks", help="For --auto: names with commas between.")
+@click.option("--search", default="lambda", show_default=True, help="For --auto: lambda, or weights (each model's).")
+@click.option(
+    "--limit", type=click.IntRange(min=1), default=200, show_default=True, help="For --auto: items of a task."
+)
+@click.option("--data", help="For --auto: the folder of local data.")
 @set_option
 @dry_run_option
 @overwrite_option
@@ -60,22 +69,36 @@ def command(
     dry_run: bool,
     overwrite: bool,
     fmt: str,
+    auto: bool,
+    tasks: str | None,
+    search: str,
+    limit: int,
+    data: str | None,
     **options: Any,
 ) -> None:
     """Merge models into one.
 
     RECIPE is a YAML file: a recipe, or a mergekit config as it is. Without one the merge is described by --base and
-    --model, with the same result. A linear merge written to a .delta file is an expression of a few kilobytes.
+    --model, with the same result. A linear merge written to a .delta file is an expression of a few kilobytes. With
+    --auto the factor lambda (or the weights) is searched first, on items of --tasks that lie apart from the test's; the
+    winner alone is written, with its recipe and how it was chosen, and OUT.sweep.json holds all candidates.
     """
     from deltakit.checkpoint.hub import headers_only
     from deltakit.checkpoint.ranks import ranks
     from deltakit.merge.engine.device import check_device, used
     from deltakit.merge.plan.request import plan_request
     from deltakit.merge.write import merge, plan_output
+    from deltakit_cli.autos import merge_auto
 
     given = {key: value for key, value in options.items() if value is not None and value is not False}
     if "scale" in given:
         given["lambda"] = given.pop("scale")
+    if auto:
+        what = {"tasks": tasks, "search": search, "limit": limit, "data": data}
+        merge_auto(recipe, models, given, overrides, output, what, dry_run=dry_run, overwrite=overwrite, fmt=fmt)
+        return
+    if tasks:
+        raise click.UsageError("--tasks is for --auto: without it nothing is chosen by tasks")
     check_device(device)
     if dry_run:
         with headers_only() as away:

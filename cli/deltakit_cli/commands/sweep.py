@@ -58,7 +58,7 @@ def command(
     if winner is not None:
         check_winner(winner, overwrite)
     if dry_run:
-        emit(preview(plan_sweep(loaded), str(output)), _plan, fmt)
+        emit(preview(plan_sweep(loaded), str(output)), show_plan, fmt)
         return
     bar = progress(fmt)
     found = sweep(loaded, output, overwrite=overwrite, cache=cache, progress=bar)
@@ -66,7 +66,8 @@ def command(
     emit({**found, "output": str(output), "written": str(written.path) if written else None}, show, fmt)
 
 
-def _plan(plan: Mapping[str, Any]) -> None:
+def show_plan(plan: Mapping[str, Any]) -> None:
+    """What a sweep would do, on the screen."""
     out = console()
     fields = plan["fields"]
     rows = [[c["id"], *(c["settings"][f] for f in fields), c["model"]] for c in plan["candidates"]]

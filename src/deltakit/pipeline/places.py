@@ -11,12 +11,12 @@ from deltakit.errors import RecipeError
 
 __all__ = ["inputs_of", "outputs_of"]
 
-_WRITES = ("-o", "--output", "--plots")
+_WRITES = ("-o", "--output", "--plots", "--write-winner")
 _WEIGHT = re.compile(r":[0-9.eE+-]+$")
 
 
 def outputs_of(argv: Sequence[str]) -> list[Path]:
-    """The values of -o, --output and --plots."""
+    """The values of -o, --output, --plots and --write-winner."""
     return [Path(value) for option, value in _options(argv) if option in _WRITES]
 
 

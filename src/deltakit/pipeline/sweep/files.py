@@ -25,7 +25,7 @@ def said_of(result: Mapping[str, Any]) -> list[str]:
         f"Chosen among {noise['models']} candidates by a sweep of {', '.join(result['fields'])} ({result['sampler']}): "
         f"{spelled(winner['settings'])}.",
         f"Objective: mean accuracy of {weights}; {_percent(winner)} on the {chosen['split']} items it was chosen by, "
-        f"{_percent(tested)} on the {test['split']} items, on which the winner alone was scored, once.",
+        f"{_percent(tested)} on the {test['split']} items, by which nothing was chosen.",
         noise["text"],
         *(note for note in result["notes"] if note.startswith("WARNING")),
     ]

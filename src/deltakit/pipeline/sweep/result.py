@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any, TypeAlias
 
+from deltakit.manifest import digest
 from deltakit.pipeline.sweep.candidate import Candidate
 from deltakit.pipeline.sweep.noise import Luck, behind, luck
 from deltakit.pipeline.sweep.objective import Scores, difference, objective, scores_of
@@ -20,7 +21,6 @@ Row: TypeAlias = Mapping[str, Any]
 Rows: TypeAlias = Sequence[Row]
 
 SCHEMA_VERSION = 1
-_Z = 1.959964  # two-sided 95 %
 
 
 def ranked(trials: Trials, weights: Mapping[str, float]) -> list[Candidate]:
@@ -33,8 +33,8 @@ def ranked(trials: Trials, weights: Mapping[str, float]) -> list[Candidate]:
 def make_result(plan: SweepPlan, trials: Trials, order: Sequence[Candidate], test: Mapping[str, Any]) -> dict[str, Any]:
     """The result of a sweep, JSON-able:
 
-    - `schema_version`, `action` ("sweep"), `versions`, `recipe` (of the sweep), `merge` (what is swept), `fields` (the
-      searched fields, in order), `sampler`, `device`, `dtype`;
+    - `schema_version`, `action` ("sweep"), `versions`, `plan` (the digest of all that decides it), `recipe` (of the
+      sweep), `merge` (what is swept), `fields` (the searched fields, in order), `sampler`, `device`, `dtype`;
     - `tasks`: name -> {weight, version, select: {n, documents}, test: {n, documents}} (digests of the documents);
     - `select`, `test_items`: {split, limit, seed} of the two sets of items;
     - `candidates`, in the order of asking: {id, settings: {field: value}, model (an expression, or candidates/ID.yaml),
@@ -60,6 +60,7 @@ def make_result(plan: SweepPlan, trials: Trials, order: Sequence[Candidate], tes
         "schema_version": SCHEMA_VERSION,
         "action": "sweep",
         "versions": test["versions"],
+        "plan": digest(plan.identity()),
         "recipe": plan.recipe.model_dump(mode="json", by_alias=True, exclude_unset=True),
         "merge": dict(plan.space.document),
         "fields": list(plan.space.fields),
@@ -149,7 +150,7 @@ def _tested(plan: SweepPlan, winner: Candidate, test: Mapping[str, Any]) -> list
     for model, found in zip(test["models"], scores, strict=True):
         name = model["name"]
         value, error = objective(found, plan.tasks)
-        half = None if error is None else _Z * error
+        within = {n: {**task, **_interval(task)} for n, task in _bare(found).items()}
         role = name if name in ("winner", "base") else "standing" if name == STANDING else "beside"
         ahead = None if role == "winner" else dict(
             zip(("difference", "stderr", "paired"), difference(scores[-1], found, plan.tasks), strict=True)
@@ -158,9 +159,7 @@ def _tested(plan: SweepPlan, winner: Candidate, test: Mapping[str, Any]) -> list
         rows.append(
             {
                 "name": name, "role": role, "model": text, "objective": value, "stderr": error,
-                "low": None if half is None else max(0.0, value - half),
-                "high": None if half is None else min(1.0, value + half),
-                "tasks": {n: {**task, **_interval(task)} for n, task in _bare(found).items()}, "ahead": ahead,
+                **_between(value, within, plan.tasks), "tasks": within, "ahead": ahead,
             }
         )  # fmt: skip
     return rows
@@ -169,6 +168,19 @@ def _tested(plan: SweepPlan, winner: Candidate, test: Mapping[str, Any]) -> list
 def _interval(task: Mapping[str, Any]) -> dict[str, float | None]:
     low, high = Score(task["accuracy"], task["stderr"], task["n"]).interval or (None, None)
     return {"low": low, "high": high}
+
+
+def _between(value: float, tasks: Mapping[str, Row], weights: Mapping[str, float]) -> dict[str, float | None]:
+    """The interval of a weighted mean from those of its tasks (MOVER: Zou and Donner, 2008): as theirs, it has width
+    where every item is right. None where a task has none."""
+    if any(tasks[name]["low"] is None for name in weights):
+        return {"low": None, "high": None}
+    total = math.fsum(weights.values())
+    below, above = (
+        math.hypot(*(w / total * (tasks[n]["accuracy"] - tasks[n][end]) for n, w in weights.items()))
+        for end in ("low", "high")
+    )
+    return {"low": max(0.0, value - below), "high": min(1.0, value + above)}
 
 
 def _gap(best: Row, tested: Row) -> dict[str, float | None]:

@@ -11,7 +11,7 @@ from typing import Any
 from deltakit.checkpoint import Progress, Staging, checksum, silent
 from deltakit.delta.open import local_paths
 from deltakit.errors import DeltakitError, InputError, ResourceError
-from deltakit.manifest import make_manifest, pretty_json
+from deltakit.manifest import digest, make_manifest, pretty_json
 from deltakit.pipeline.sweep.candidate import Candidate, recipe_text, spelled
 from deltakit.pipeline.sweep.files import write_pages
 from deltakit.pipeline.sweep.objective import objective, scores_of
@@ -32,6 +32,7 @@ def sweep(
     out: Path,
     *,
     overwrite: bool = False,
+    reuse: bool = False,
     cache: Path | None = None,
     progress: Progress = silent,
 ) -> dict[str, Any]:
@@ -39,10 +40,13 @@ def sweep(
 
     `out` is a folder (sweep.json, winner.yaml, the candidates' recipes, evaluations with every sample, a report), or
     the one file sweep.json where it ends in .json. No candidate is ever written as weights. A killed sweep, run again,
-    goes on: finished rounds and answers are kept in the staging folder (answers in `cache`, if given). A candidate that
-    fails is reported, and the others go on. Raises what planning raises, and InputError where every candidate failed.
+    goes on: finished rounds and answers are kept in the staging folder (answers in `cache`, if given); with `reuse` the
+    finished result of the same sweep at `out`, a file, is taken as it is. A candidate that fails is reported, and the
+    others go on. Raises what planning raises, and InputError where every candidate failed.
     """
     plan = plan_sweep(recipe)
+    if reuse and (known := _finished(plan, out)):
+        return known
     failed: InputError | None = None
     inputs = [p for m in plan.planned.named for p in local_paths(m)]
     with Staging(out, plan.identity(), overwrite, inputs=inputs) as staging:
@@ -63,6 +67,15 @@ def sweep(
     if failed:
         raise failed
     return result
+
+
+def _finished(plan: SweepPlan, out: Path) -> dict[str, Any] | None:
+    """The result at `out`, if it is of this very sweep."""
+    try:
+        found: dict[str, Any] = json.loads(out.read_bytes())
+        return found if found["plan"] == digest(plan.identity()) else None
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
 
 
 @dataclass

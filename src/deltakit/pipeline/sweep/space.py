@@ -77,12 +77,13 @@ def make_space(document: Mapping[str, Any], search: Mapping[str, Any]) -> Space:
     axes, places = [], []
     for field, values in search.items():
         try:
-            places.append(locate(document, field))
-            axes.append(read_axis(field, values))
+            place, axis = _located(document, search, field), read_axis(field, values)
+            places.append(place)
+            axes.append(axis)
         except RecipeError as wrong:
             problems.append(f"search: {wrong.message}; {wrong.remedy}")
-    for place in {p for p in places if places.count(p) > 1}:
-        named = [f for f in search if not any(f in p for p in problems) and locate(document, f) == place]
+    for place in dict.fromkeys(p for p in places if places.count(p) > 1):
+        named = [axis.field for axis, where in zip(axes, places, strict=True) if where == place]
         problems.append(f"search: {' and '.join(named)} are the same field; name it once")
     if len(problems) == 1:
         message, _, remedy = problems[0].partition("; ")
@@ -90,6 +91,20 @@ def make_space(document: Mapping[str, Any], search: Mapping[str, Any]) -> Space:
     if problems:
         raise RecipeError(f"search: {len(problems)} problems", details=problems, remedy="correct each and run again")
     return Space(document, tuple(axes), tuple(places))
+
+
+def _located(document: Mapping[str, Any], search: Mapping[str, Any], field: str) -> Place:
+    """The place of a field, under the merge's method or, where methods are searched, under any of them."""
+    listed = search.get("method")
+    methods = [m for m in listed if isinstance(m, str)] if isinstance(listed, list | tuple) else []
+    wrong: RecipeError | None = None
+    for variant in (document, *({**document, "method": method} for method in methods)):
+        try:
+            return locate(variant, field)
+        except RecipeError as error:
+            wrong = wrong or error
+    assert wrong is not None
+    raise wrong
 
 
 def locate(document: Mapping[str, Any], field: str) -> Place:
