@@ -119,3 +119,25 @@ def test_a_whole_merged_token_is_still_scored(engine: Engine) -> None:
     """Where context and continuation melt into one token, lm-eval's own cut leaves nothing to score."""
     (found,) = DeltakitLM(engine).loglikelihood([asked("Que", "stion")])
     assert found[0] < 0
+
+
+def test_rolling_likelihoods_agree_with_lm_evals_own_backend(engine: Engine) -> None:
+    from lm_eval.models.huggingface import HFLM
+
+    # Theirs does not feed a window's last token, so that its windows are one longer than what the model sees.
+    theirs = HFLM(pretrained=engine.model, tokenizer=engine.tokenizer, batch_size=1, device="cpu", max_length=767)
+    requests = [asked("Question: What is 3 + 4?"), asked("abc " * 500), asked("")]
+    expected = theirs.loglikelihood_rolling(requests[:2], disable_tqdm=True)
+    found = DeltakitLM(engine).loglikelihood_rolling(requests)
+    assert found[:2] == pytest.approx(expected, rel=1e-4)
+    assert found[2] == 0.0
+
+
+def test_a_model_draws_hints_and_choices_in_one_call(engine: Engine) -> None:
+    """Modes of different lengths side by side, each as it is alone."""
+    modes = ["direct", "hints", "best_of(n=2, by='length')", "best_of(n=2)"]
+    wanted = [asked("two apples", {**GREEDY, "mode": mode}) for mode in modes]
+    together = DeltakitLM(engine, seed=3).generate_until(wanted)
+    # the prompt is the same, so the how-many-th repeat it is differs: alone each stands first
+    assert together[:2] == [DeltakitLM(engine, seed=3).generate_until([one])[0] for one in wanted[:2]]
+    assert DeltakitLM(engine, seed=3).generate_until(wanted) == together
