@@ -10,6 +10,7 @@ from typing import Any
 
 from deltakit.errors import RecipeError
 from deltakit.registry import Registry, did_you_mean
+from deltakit_cli.tasks import about_task, listed_tasks
 
 __all__ = ["KINDS", "explained", "listing", "recipes_folder"]
 
@@ -42,12 +43,6 @@ def _registered(kind: str) -> list[dict[str, str]]:
     return [{"name": n, "summary": registry.summary(n)} for n in registry.names()]
 
 
-def _tasks() -> list[dict[str, str]]:
-    from deltakit_eval.tasks import FOLDER, PREFIX, task_names
-
-    return [{"name": n, "summary": _about(FOLDER / f"{PREFIX}{n}.yaml")} for n in task_names()]
-
-
 def _recipes() -> list[dict[str, str]]:
     folder = recipes_folder()
     found = {p.relative_to(folder).with_suffix("").as_posix(): p for p in folder.rglob("*.yaml")}
@@ -60,28 +55,34 @@ def _about(path: Path) -> str:
     return next((line for line in lines if line and "deltakit " not in line), "")
 
 
-KINDS: dict[str, Callable[[], list[dict[str, str]]]] = {
+KINDS: dict[str, Callable[[], list[dict[str, Any]]]] = {
     "methods": lambda: _registered("methods"),
     "primitives": lambda: _registered("primitives"),
     "posts": lambda: _registered("posts"),
     "codecs": lambda: sorted(_registered("codecs") + _registered("choosers"), key=lambda item: item["name"]),
-    "tasks": _tasks,
+    "tasks": listed_tasks,
     "recipes": _recipes,
 }
 
 
-def listing(kind: str) -> list[dict[str, str]]:
-    """Names and one-line summaries of one kind, sorted."""
+def listing(kind: str) -> list[dict[str, Any]]:
+    """Names and one-line summaries of one kind, sorted; of tasks also how they can be asked."""
     return KINDS[kind]()
 
 
 def explained(name: str) -> dict[str, Any]:
-    """Docstring and parameters of whatever has that name; RecipeError with a suggestion if nothing has."""
+    """Docstring and parameters of whatever has that name, of a task ("gsm8k:cot8") a prompt too.
+
+    RecipeError with a suggestion if nothing has it.
+    """
     for kind in _REGISTRIES:
         registry = _registry(kind)
         if name in registry.names():
             about = _about_method(name) if kind == "methods" else {}
             return {"name": name, "kind": registry.kind, **_about_factory(registry, name), **about}
+    task = about_task(name)
+    if task is not None:
+        return task
     others = {i["name"]: (kind, i["summary"]) for kind in ("tasks", "recipes") for i in listing(kind)}
     if name in others:
         kind, text = others[name]

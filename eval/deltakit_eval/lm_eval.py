@@ -1,12 +1,20 @@
-"""`python -m deltakit_eval.lm_eval`: lm-eval's own command line with our model and our task files known to it.
+"""`python -m deltakit_eval.lm_eval`: lm-eval's own command line with our model and our tasks known to it.
 
 python -m deltakit_eval.lm_eval run --model deltakit --model_args pretrained="BASE + 0.6*DELTA" --tasks deltakit_gsm8k
+
+Task names are "deltakit_TASK" and "deltakit_TASK_STYLE". What is particular to a run of documents goes through
+--metadata: '{"data": "FOLDER", "split": "train", "subset": 100, "seed": 1}'.
 """
 
 from __future__ import annotations
 
+import re
 import sys
+import tempfile
 from collections.abc import Sequence
+from pathlib import Path
+
+from deltakit.errors import DeltakitError, RecipeError
 
 __all__ = ["main", "register", "with_tasks"]
 
@@ -21,13 +29,23 @@ def register() -> None:
         register_model("deltakit")(DeltakitLM)
 
 
-def with_tasks(argv: Sequence[str]) -> list[str]:
-    """The arguments with the folder of our task files, unless they name one themselves."""
-    from deltakit_eval.tasks import FOLDER
+def with_tasks(argv: Sequence[str], folder: Path) -> list[str]:
+    """The arguments with a folder of our task files, written to `folder`, unless they name one themselves.
+
+    RecipeError for a chat variant without --apply_chat_template: its prompts would be asked bare.
+    """
+    from deltakit_eval.tasks.folder import write_folder
+    from deltakit_eval.tasks.names import PREFIX, parse_variant
 
     named = any(word.split("=")[0] == "--include_path" for word in argv)
-    plain = not argv or argv[0] in ("-h", "--help") or named
-    return list(argv) if plain else [*argv, "--include_path", str(FOLDER)]
+    if not argv or argv[0] in ("-h", "--help") or named:
+        return list(argv)
+    words = [part for word in argv for part in re.split(r"[=,\s]", word) if part.startswith(PREFIX)]
+    wrapped = any(word.split("=")[0] == "--apply_chat_template" for word in argv)
+    for variant in map(parse_variant, words):
+        if variant is not None and variant.style.chat and not wrapped:
+            raise RecipeError(f"{variant.full} needs the chat template", remedy="add --apply_chat_template")
+    return [*argv, "--include_path", str(write_folder(folder, words))]
 
 
 def main() -> None:
@@ -35,8 +53,12 @@ def main() -> None:
     from lm_eval.__main__ import cli_evaluate
 
     register()
-    sys.argv[1:] = with_tasks(sys.argv[1:])
-    cli_evaluate()
+    with tempfile.TemporaryDirectory(prefix="deltakit-tasks-") as folder:
+        try:
+            sys.argv[1:] = with_tasks(sys.argv[1:], Path(folder))
+            cli_evaluate()
+        except DeltakitError as error:
+            sys.exit(f"error: {error.message}\n{error.remedy or ''}".rstrip())
 
 
 if __name__ == "__main__":

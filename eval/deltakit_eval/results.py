@@ -6,30 +6,28 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from deltakit_eval.tasks import PREFIX, headline, task_names
+from deltakit_eval.tasks import describe, headline, is_ours, short_name
+from deltakit_eval.tasks.agreement import flag
 
 __all__ = ["plain", "rows", "short_name", "summary", "task_result"]
-
-
-def short_name(task: str) -> str:
-    """Our tasks without their prefix, others as they are."""
-    bare = task.removeprefix(PREFIX)
-    return bare if bare in task_names() else task
 
 
 def task_result(task: str, found: Mapping[str, Any]) -> dict[str, Any]:
     """One task of lm-eval's results: `accuracy` and `stderr` (of the headline metric), all metrics, samples.
 
-    `stderr` is the standard error of the mean, sqrt(sample variance / n); null for a single item.
+    `stderr` is the standard error of the mean, sqrt(sample variance / n); null for a single item. Of our tasks also
+    `asked` (prompt style, mode, filters and their rules) and `format` (a remark where strict and flexible scores
+    differ by more than noise, else null).
     """
     metrics = list(_metrics(found["results"][task]))
-    main = _headline(task, metrics)
+    main, n = _headline(task, metrics), found["n-samples"][task]["effective"]
     return {
         "accuracy": main["value"],
         "stderr": main["stderr"],
-        "n": found["n-samples"][task]["effective"],
+        "n": n,
         "headline": f"{main['metric']},{main['filter']}",
         "version": found["versions"].get(task),
+        **({"asked": describe(task), "format": flag(metrics, n)} if is_ours(task) else {}),
         "metrics": metrics,
         "samples": _samples(found["samples"][task]),
     }
@@ -76,7 +74,7 @@ def _metrics(found: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
 
 def _headline(task: str, metrics: Sequence[dict[str, Any]]) -> dict[str, Any]:
     """The score that a table shows: for our tasks the one they name, for others the first."""
-    wanted = headline(task) if short_name(task) in task_names() else None
+    wanted = headline(task) if is_ours(task) else None
     return next((m for m in metrics if f"{m['metric']},{m['filter']}" == wanted), metrics[0])
 
 

@@ -14,6 +14,7 @@ from deltakit.errors import RecipeError
 from deltakit.manifest import digest
 from deltakit.prompts import check_style, prompt_style
 from deltakit_eval.backends import check_backend, check_place
+from deltakit_eval.modes import set_mode
 from deltakit_eval.results import plain, short_name
 from deltakit_eval.sampled import Sampling
 from deltakit_eval.tasks import load_tasks
@@ -34,7 +35,8 @@ class Settings:
     `split` and `seed` shape generated tasks, `seed` drawn answers too. `place`: models one after the other ("swap"),
     those of one base in one batch ("mixed"), or "auto". `backend`: who decodes (see `deltakit_eval.backends`);
     `execution`: "unsafe" also runs programs of a model where nothing isolates them. `samples` answers an item, drawn at
-    `temperature` (None: as each task says) within `top_p` and `top_k`: see `deltakit_eval.sampled`.
+    `temperature` (None: as each task says) within `top_p` and `top_k`: see `deltakit_eval.sampled`. `mode`: the
+    way to an answer (of `deltakit.generate.modes`) instead of the tasks' own.
     """
 
     limit: int | None = None
@@ -55,6 +57,7 @@ class Settings:
     temperature: float | None = None
     top_p: float | None = None
     top_k: int | None = None
+    mode: str | None = None
 
     def __post_init__(self) -> None:
         for name in ("limit", "subset", "max_new_tokens", "batch_tokens", "max_rows"):
@@ -141,6 +144,7 @@ def prepare(tasks: Sequence[str], settings: Settings, data: Any = None, loss: Pa
         if task.get_config("num_fewshot") is None:
             task.set_config("num_fewshot", 0)
         task.set_fewshot_seed(seed=settings.seed)
+    set_mode(loaded, settings.mode)
     settings.sampling.apply(loaded)
     records = read_records(loss, limit=settings.limit).records if loss else ()
     return Work(loaded, records, settings)

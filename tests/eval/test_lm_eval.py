@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from deltakit.errors import RecipeError
 from deltakit_eval.lm_eval import main, register, with_tasks
-from deltakit_eval.tasks import FOLDER
 from support.running import write_folder
 
 
@@ -17,10 +17,27 @@ def test_the_model_is_known_to_lm_eval_and_registering_twice_is_harmless() -> No
     assert get_model("deltakit").__name__ == "DeltakitLM"
 
 
-def test_our_tasks_are_included_unless_a_folder_is_named() -> None:
-    assert with_tasks(["run", "--tasks", "x"]) == ["run", "--tasks", "x", "--include_path", str(FOLDER)]
-    assert with_tasks(["run", "--include_path=here"]) == ["run", "--include_path=here"]
-    assert with_tasks(["--help"]) == ["--help"]
+def test_our_tasks_are_included_unless_a_folder_is_named(tmp_path: Path) -> None:
+    assert with_tasks(["run", "--include_path=here"], tmp_path) == ["run", "--include_path=here"]
+    assert with_tasks(["--help"], tmp_path) == ["--help"]
+    assert list(tmp_path.iterdir()) == []
+    asked = ["run", "--tasks", "x,deltakit_gsm8k_cot3"]
+    assert with_tasks(asked, tmp_path) == [*asked, "--include_path", str(tmp_path)]
+    assert {"deltakit_gsm8k.yaml", "deltakit_gsm8k_cot3.yaml"} <= {file.name for file in tmp_path.iterdir()}
+
+
+def test_a_chat_variant_is_not_asked_bare(tmp_path: Path) -> None:
+    asked = ["run", "--tasks=deltakit_gsm8k_chat"]
+    with pytest.raises(RecipeError, match="deltakit_gsm8k_chat") as caught:
+        with_tasks(asked, tmp_path)
+    assert "--apply_chat_template" in caught.value.remedy
+    assert with_tasks([*asked, "--apply_chat_template"], tmp_path)[-1] == str(tmp_path)
+
+
+def test_an_error_of_ours_ends_the_command_line_with_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "argv", ["lm_eval", "run", "--tasks", "deltakit_gsm8k_chat"])
+    with pytest.raises(SystemExit, match="error: deltakit_gsm8k_chat needs the chat template"):
+        main()
 
 
 def test_its_own_command_line_runs_our_model_on_our_task(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

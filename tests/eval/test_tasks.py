@@ -9,15 +9,14 @@ import pytest
 from deltakit.data.locate import VARIABLE
 from deltakit.data.synthetic import generate
 from deltakit.errors import InputError, RecipeError
-from deltakit.grade.tasks import TASKS, find_task
-from deltakit.prompts import alpaca, metamath, prompt_style
-from deltakit_eval.tasks import FOLDER, PREFIX, headline, load_tasks, task_manager, task_names
+from deltakit.prompts import alpaca, metamath
+from deltakit_eval.tasks import describe, headline, is_ours, load_tasks, wants_chat
 
 pytest.importorskip("lm_eval")
 
 import lm_eval  # noqa: E402
 from lm_eval.api.model import LM  # noqa: E402
-from lm_eval.tasks._yaml_loader import load_yaml  # noqa: E402
+from lm_eval.tasks import TaskManager  # noqa: E402
 
 
 class Replay(LM):
@@ -40,42 +39,10 @@ class Replay(LM):
 
 
 def evaluate(model: Replay, tasks: dict[str, Any]) -> dict[str, Any]:
-    done: dict[str, Any] = lm_eval.simple_evaluate(model, tasks=list(tasks.values()), task_manager=task_manager())
+    done: dict[str, Any] = lm_eval.simple_evaluate(
+        model, tasks=list(tasks.values()), task_manager=TaskManager(include_defaults=False)
+    )
     return done
-
-
-def config(name: str) -> dict[str, Any]:
-    loaded: dict[str, Any] = load_yaml(FOLDER / f"{PREFIX}{name}.yaml")
-    return loaded
-
-
-def test_every_task_of_the_grader_has_a_file() -> None:
-    assert set(TASKS) <= set(task_names())
-
-
-@pytest.mark.parametrize("name", task_names())
-def test_a_task_file_agrees_with_the_table_of_tasks(name: str) -> None:
-    made = config(name)
-    task = find_task(made["metadata"]["source"])
-    style = made["metadata"]["style"]
-    assert made["task"] == PREFIX + name
-    assert made["metadata"]["version"] == 1
-    assert name == (task.name if style == task.style else f"{task.name}_{style}")
-    assert made["generation_kwargs"] == {
-        "until": list(prompt_style(style).stop),
-        "do_sample": False,
-        "temperature": 0.0,
-        "max_gen_toks": task.max_tokens,
-    }
-    assert made["num_fewshot"] == 0
-    names = {m["metric"] for m in made["metric_list"]}
-    assert names == {"exact_match", "answered"} | ({"math_verify"} if task.form == "math" else set())
-    assert headline(name) == f"exact_match,{made['filter_list'][0]['name']}"
-
-
-def test_toy_tasks_take_only_marked_answers() -> None:
-    assert [f["name"] for f in config("toy_math")["filter_list"]] == ["marked"]
-    assert [f["name"] for f in config("gsm8k")["filter_list"]] == ["marked", "last_number"]
 
 
 def test_toy_tasks_run_through_lm_eval(capsys: pytest.CaptureFixture[str]) -> None:
@@ -88,7 +55,7 @@ def test_toy_tasks_run_through_lm_eval(capsys: pytest.CaptureFixture[str]) -> No
     assert scores["exact_match,marked"] == pytest.approx(4 / 6)
     assert scores["answered,marked"] == pytest.approx(4 / 6)
     assert scores["exact_match_stderr,marked"] == pytest.approx((4 / 6 * 2 / 6 / 5) ** 0.5)
-    assert done["versions"] == {"deltakit_toy_math": 1}
+    assert done["versions"] == {"deltakit_toy_math": 2}
     prompt, generation = model.asked[0]
     assert prompt == alpaca(rows[0]["query"])
     assert generation["max_gen_toks"] == 96
@@ -105,7 +72,7 @@ def test_chat_is_compared_as_text() -> None:
 
 
 def test_a_style_can_be_asked_for_and_is_recorded() -> None:
-    task = load_tasks(["toy_math"], limit=2, style="qa")["deltakit_toy_math"]
+    task = load_tasks(["toy_math"], limit=2, style="qa")["deltakit_toy_math_qa"]
     doc = task.eval_docs[0]
     assert task.doc_to_text(doc) == f"Question: {doc['question']}\nAnswer:"
     assert task.config.generation_kwargs["until"] == ["\nQuestion:"]
@@ -131,8 +98,8 @@ def test_names_and_numbers_are_checked_before_anything_is_loaded(tmp_path: Path)
 
 def test_no_data_is_the_houses_error_through_lm_eval_too(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv(VARIABLE, str(tmp_path))
-    with pytest.raises(InputError, match="math/test.jsonl"):
-        load_tasks(["math"])
+    with pytest.raises(InputError, match="mawps_test.jsonl"):
+        load_tasks(["mawps"])
 
 
 def test_headline_knows_only_ours() -> None:
@@ -161,33 +128,102 @@ def test_real_expressions_score_through_lm_eval(shared_data: Path) -> None:
     assert scores["exact_match,marked"] == scores["math_verify,marked"] == 1.0
 
 
-def test_other_names_are_lm_evals_own_and_only_then_is_its_index_built(monkeypatch: pytest.MonkeyPatch) -> None:
-    asked: list[bool] = []
-
-    class Manager:
-        all_tasks = ("arc_easy", "gsm8k_cot")
-
-        def load(self, names: list[str]) -> dict[str, Any]:
-            return {"tasks": dict.fromkeys(names, "loaded")}
-
-    def manager(metadata: Any = None, *, stock: bool = False) -> Any:
-        asked.append(stock)
-        return Manager() if stock else task_manager(metadata)
-
-    monkeypatch.setattr("deltakit_eval.tasks.task_manager", manager)
-    loaded = load_tasks(["toy_math", "arc_easy"], limit=1)
-    assert sorted(loaded) == ["arc_easy", "deltakit_toy_math"]
-    assert asked == [False, True]
-    with pytest.raises(RecipeError, match="arc_eazy") as caught:
-        load_tasks(["arc_eazy"])
-    assert "'arc_easy'" in caught.value.remedy
-    with pytest.raises(RecipeError, match="qqqq") as caught:
-        load_tasks(["qqqq"])
-    assert caught.value.remedy == f"known: {', '.join(task_names())}"
+def test_a_task_stands_in_two_styles_in_one_run() -> None:
+    loaded = load_tasks(["toy_math", "toy_math:qa", "deltakit_toy_math_bare"], limit=2)
+    assert list(loaded) == ["deltakit_toy_math", "deltakit_toy_math_qa", "deltakit_toy_math_bare"]
+    prompts = [task.doc_to_text(task.eval_docs[0]) for task in loaded.values()]
+    assert prompts[0] == alpaca(prompts[2])
+    assert prompts[1] == f"Question: {prompts[2]}\nAnswer:"
 
 
-def test_a_misspelt_name_of_ours_suggests_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("deltakit_eval.tasks.task_manager", lambda **_: pytest.fail("not needed"))
-    with pytest.raises(RecipeError, match="deltakit_gsm9k") as caught:
-        load_tasks(["deltakit_gsm9k"])
-    assert "'gsm8k'" in caught.value.remedy
+def test_a_style_of_the_run_is_for_names_that_say_none() -> None:
+    loaded = load_tasks(["toy_math:qa", "toy_chat", "deltakit_toy_math_bare"], limit=1, style="metamath")
+    assert list(loaded) == ["deltakit_toy_math_qa", "deltakit_toy_chat_metamath", "deltakit_toy_math_bare"]
+    with pytest.raises(RecipeError, match="does not fit"):
+        load_tasks(["toy_math"], style="cot8")
+
+
+def test_data_can_be_named_for_a_task_or_for_one_of_its_variants(tmp_path: Path) -> None:
+    for name in ("one", "two"):
+        (tmp_path / name).write_text(json.dumps({"query": f"Question {name}?", "response": "The answer is: 2"}) + "\n")
+    data = {"toy_math:qa": tmp_path / "one", "toy_math": tmp_path / "two"}
+    loaded = load_tasks(["toy_math:qa", "toy_math", "toy_math:bare"], data=data)
+    assert [t.eval_docs[0]["question"] for t in loaded.values()] == ["Question one?", "Question two?", "Question two?"]
+
+
+def test_a_part_is_drawn_from_ours_only() -> None:
+    assert len(load_tasks(["toy_math"], subset=7)["deltakit_toy_math"].eval_docs) == 7
+    with pytest.raises(RecipeError, match="arc_easy"):
+        load_tasks(["arc_easy"], subset=7)
+    with pytest.raises(RecipeError, match="both"):
+        load_tasks(["toy_math"], subset=7, limit=3)
+
+
+def test_modes_and_templates_of_a_style_are_told() -> None:
+    task = load_tasks(["toy_math:chat"], limit=1)["deltakit_toy_math_chat"]
+    assert "mode" not in task.config.generation_kwargs
+    assert wants_chat("deltakit_toy_math_chat")
+    assert not wants_chat("deltakit_toy_math")
+    assert not wants_chat("arc_chat")
+    assert describe("deltakit_gsm8k_hsp2")["mode"].startswith("hints(")  # type: ignore[index]
+    assert describe("gsm8k") is None, "lm-eval's own"
+    assert (is_ours("deltakit_gsm8k"), is_ours("gsm8k"), is_ours("deltakit_x")) == (True, False, False)
+
+
+def test_hints_are_asked_for_by_the_mode_of_the_task(shared_data: Path) -> None:
+    task = load_tasks(["gsm8k:hsp2"], limit=1)["deltakit_gsm8k_hsp2"]
+    assert task.config.generation_kwargs["mode"].startswith("hints(")
+
+
+def rows_of(file: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
+
+
+def test_gsm_plus_tells_critical_thinking_apart(shared_data: Path) -> None:
+    rows = rows_of(shared_data / "gsm_plus" / "testmini.jsonl")
+    model = Replay({row["question"]: f"{row['solution']}" for row in rows})
+    done = evaluate(model, load_tasks(["gsm_plus", "gsm_plus_critical"], data=shared_data, subset=100))["results"]
+    assert done["deltakit_gsm_plus"]["exact_match,marked"] == 1.0
+    assert done["deltakit_gsm_plus_critical"]["exact_match,marked"] == 1.0
+    answers = {row["question"]: "So it is 5.\nThe answer is: 5" for row in rows}
+    done = evaluate(Replay(answers), load_tasks(["gsm_plus_critical"], data=shared_data, subset=20))["results"]
+    assert done["deltakit_gsm_plus_critical"]["exact_match,anywhere"] == 0.0
+
+
+@pytest.mark.parametrize("name", ["svamp", "mawps", "gsm_hard"])
+def test_word_problems_score_their_own_answers(shared_data: Path, name: str) -> None:
+    loaded = load_tasks([name], data=shared_data, subset=200)
+    docs = list(loaded[f"deltakit_{name}"].eval_docs)
+    answers = {d["question"]: f"So.\nThe answer is: {float(d['gold']):.4f}" for d in docs}
+    scores = evaluate(Replay(answers), loaded)["results"][f"deltakit_{name}"]
+    assert scores["exact_match,marked"] == 1.0
+
+
+def test_instructions_are_checked_through_lm_eval(shared_data: Path) -> None:
+    loaded = load_tasks(["ifeval"], data=shared_data, limit=2)
+    first, second = loaded["deltakit_ifeval"].eval_docs
+    answers = {first["question"]: "*a* *b* *c* " + "word " * 300, second["question"]: "A trip, thou seest"}
+    done = evaluate(Replay(answers), loaded)
+    scores = done["results"]["deltakit_ifeval"]
+    assert (scores["prompt_strict,response"], scores["prompt_loose,response"]) == (0.5, 0.5)
+    assert scores["instruction_strict,response"] == 0.75
+    (why,) = json.loads(done["samples"]["deltakit_ifeval"][1]["filtered_resps"][0])
+    assert why == {"instruction": "punctuation:no_comma", "strict": False, "loose": False, "why": "1 commas"}
+
+
+def test_a_local_task_file_with_choices_runs_beside_ours(tmp_path: Path) -> None:
+    (tmp_path / "docs.jsonl").write_text(json.dumps({"q": "1 + 1 =", "choices": ["2", "3"], "gold": 0}) + "\n")
+    file = tmp_path / "mine.yaml"
+    file.write_text(
+        f"task: mine\ndataset_path: json\ndataset_kwargs:\n  data_files: {{test: {tmp_path}/docs.jsonl}}\n"
+        "output_type: multiple_choice\ntest_split: test\ndoc_to_text: '{{q}}'\ndoc_to_choice: choices\n"
+        "doc_to_target: gold\nmetric_list:\n  - metric: acc\n"
+    )
+    loaded = load_tasks([str(file), "toy_math"], limit=1)
+    assert sorted(loaded) == ["deltakit_toy_math", "mine"]
+
+    class Likes(Replay):
+        def loglikelihood(self, requests: Any, disable_tqdm: bool = False) -> Any:
+            return [(-1.0 if "2" in request.args[1] else -2.0, False) for request in requests]
+
+    assert evaluate(Likes({}), {"mine": loaded["mine"]})["results"]["mine"]["acc,none"] == 1.0

@@ -10,16 +10,43 @@ import pytest
 from deltakit.data.synthetic import generate
 from deltakit.errors import InputError, RecipeError
 from deltakit.grade.graders import Exact
-from deltakit.grade.tasks import TASKS, Task, find_task, gold_of, text_of
+from deltakit.grade.tasks import TASKS, Task, find_task, gold_of, question_of, text_of
 from deltakit.prompts import prompt_style
 
 
 @pytest.mark.parametrize("task", TASKS.values(), ids=TASKS)
 def test_a_task_is_whole(task: Task) -> None:
-    assert prompt_style(task.style)
+    assert prompt_style(task.style, task.family)
+    assert task.style in task.styles
     assert task.about
+    assert task.version > 0
     assert task.max_tokens > 0
-    assert bool(task.file) != bool(task.toy), "each task has one place for its data"
+    assert bool(task.splits) != bool(task.toy), "each task has one place for its data"
+    assert bool(task.n) == bool(task.splits)
+    for split in task.splits:
+        source = task.source(split)
+        assert source.file
+        assert source.hub or source.origin, "an error can say where the file comes from"
+
+
+def test_a_split_that_is_not_there_is_named() -> None:
+    assert TASKS["gsm8k"].source("train").file == "gsm8k/train.jsonl"
+    with pytest.raises(RecipeError, match="svamp has no split 'train'"):
+        TASKS["svamp"].source("train")
+
+
+def test_a_story_before_the_question_ends_like_a_sentence() -> None:
+    svamp = TASKS["svamp"]
+    for body, whole in (("He has 3.", "He has 3. How many?"), ("If he has 3 ", "If he has 3. How many?")):
+        assert question_of(svamp, {"Body": body, "Question": "How many?"}) == whole
+    assert question_of(TASKS["gsm8k"], {"question": " as it is "}) == " as it is "
+    with pytest.raises(InputError, match="'Body' is absent"):
+        question_of(svamp, {"Question": "How many?"})
+
+
+def test_a_row_is_of_one_half_of_gsm_plus() -> None:
+    row = {"perturbation_type": "critical thinking"}
+    assert [TASKS[name].takes(row) for name in ("gsm_plus", "gsm_plus_critical", "gsm8k")] == [False, True, True]
 
 
 def test_names_with_and_without_the_prefix() -> None:
@@ -40,6 +67,8 @@ def test_names_with_and_without_the_prefix() -> None:
         ("gsm8k_backward", {"answer": "80000"}, "80000"),
         ("math", {"solution": r"First $\boxed{1}$, so $\boxed{\frac{1}{2}}$."}, r"\frac{1}{2}"),
         ("math500", {"answer": r"\pi"}, r"\pi"),
+        ("svamp", {"Answer": 145.0}, "145.0"),
+        ("gsm_plus_critical", {"answer": "None"}, "None"),
         ("toy_math", {"response": "First 1 + 2 = 3.\nThe answer is: 3"}, "3"),
         ("toy_chat", {"output": "sun cat"}, "sun cat"),
     ],

@@ -1,6 +1,6 @@
-"""Our lm-eval tasks: YAML files beside this module, short names for them, and one function that loads them.
+"""Our lm-eval tasks: made from the table of tasks, each in any of its prompt styles; one function loads them.
 
-They also run under lm-eval's own command line: `lm_eval --include_path <this folder> --tasks deltakit_gsm8k ...`.
+lm-eval's own command line knows them through `python -m deltakit_eval.lm_eval` (see there).
 """
 
 from __future__ import annotations
@@ -8,48 +8,48 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
 from deltakit.errors import RecipeError
-from deltakit.prompts import prompt_style
-from deltakit.registry import did_you_mean
+from deltakit.prompts import check_style
+from deltakit_eval.tasks.names import PREFIX, STOCK, Variant, find_variant, parse_variant, short_name, task_names
+from deltakit_eval.tasks.stock import load_stock
 
-__all__ = ["FOLDER", "PREFIX", "headline", "load_tasks", "task_manager", "task_names"]
-
-FOLDER = Path(__file__).parent
-PREFIX = "deltakit_"
-
-
-def task_names() -> list[str]:
-    """The short names of our tasks: gsm8k, math500, ..."""
-    return sorted(path.stem.removeprefix(PREFIX) for path in FOLDER.glob(f"{PREFIX}*.yaml"))
+__all__ = ["PREFIX", "describe", "headline", "is_ours", "load_tasks", "short_name", "task_names", "wants_chat"]
 
 
 def headline(name: str) -> str:
     """The key in lm-eval's results that is the score of one of our tasks, "metric,filter"."""
-    short = name.removeprefix(PREFIX)
-    if short not in task_names():
-        raise RecipeError(f"{name!r} is no task of deltakit's", remedy=did_you_mean(short, task_names()))
-    return "exact_match,marked"
+    from deltakit_eval.tasks.config import headline_of
+
+    return headline_of(find_variant(name).task)
 
 
-def task_manager(metadata: Mapping[str, Any] | None = None, *, stock: bool = False) -> Any:
-    """An lm_eval TaskManager that knows our tasks, and lm-eval's own only if `stock` (their index takes seconds).
-
-    `metadata` goes to the documents of our tasks: style, data, limit, seed, split (see `documents.load`).
-    """
-    from lm_eval.tasks import TaskManager
-
-    return TaskManager(include_path=[FOLDER], include_defaults=stock, metadata=dict(metadata or {}))
+def is_ours(full: str) -> bool:
+    """Is a loaded task, by its full name, one of ours?"""
+    return full.startswith(PREFIX) and parse_variant(full) is not None
 
 
-def _data_of(name: str, data: str | Path | Mapping[str, str | Path] | None) -> str | None:
-    """The path that is meant for one task."""
+def describe(full: str) -> dict[str, Any] | None:
+    """What a number of a loaded task rests on: style, mode, filters, headline; None for lm-eval's own tasks."""
+    from deltakit_eval.tasks.config import about
+
+    found = parse_variant(full) if full.startswith(PREFIX) else None
+    return None if found is None else about(found)
+
+
+def wants_chat(full: str) -> bool:
+    """Does a loaded task ask through the tokenizer's chat template, whatever the run's setting is?"""
+    found = parse_variant(full) if full.startswith(PREFIX) else None
+    return found is not None and found.style.chat
+
+
+def _data_of(variant: Variant, data: str | Path | Mapping[str, str | Path] | None) -> str | None:
+    """The path that is meant for one task: named for the variant, for the task, or for all."""
     if isinstance(data, Mapping):
-        chosen = data.get(name, data.get(PREFIX + name))
-        return None if chosen is None else str(chosen)
+        names = (variant.short, variant.full, variant.task.name, PREFIX + variant.task.name)
+        return next((str(data[name]) for name in names if name in data), None)
     return None if data is None else str(data)
 
 
@@ -65,25 +65,23 @@ def _quiet() -> Iterator[None]:
         logger.setLevel(before)
 
 
-def _ours(short: str, metadata: dict[str, Any]) -> Any:
+def _ours(variant: Variant, metadata: Mapping[str, Any]) -> Any:
+    from lm_eval.tasks import TaskManager
+
+    from deltakit_eval.tasks.config import config
+
     given = {key: value for key, value in metadata.items() if value is not None}
     with _quiet():
-        task = task_manager(given).load([PREFIX + short])["tasks"][PREFIX + short]
-    if "style" in given:
-        task.set_config("generation_kwargs", {"until": list(prompt_style(given["style"]).stop)}, update=True)
-    return task
+        loaded: dict[str, Any] = TaskManager(include_defaults=False).load([config(variant, given)])["tasks"]
+    return loaded[variant.full]
 
 
-def _stock(name: str) -> dict[str, Any]:
-    ours = task_names()
-    if name.startswith(PREFIX):
-        raise RecipeError(f"unknown task {name!r}", remedy=did_you_mean(name.removeprefix(PREFIX), ours))
-    manager = task_manager(stock=True)
-    if name not in manager.all_tasks:
-        near = get_close_matches(name, [*ours, *manager.all_tasks], n=1, cutoff=0.5)
-        raise RecipeError(f"unknown task {name!r}", remedy=did_you_mean(name, near or ours))
-    loaded: dict[str, Any] = manager.load([name])["tasks"]
-    return loaded
+def _chosen(name: str, style: str | None) -> Variant | None:
+    """One of ours, in the style that its name says, else in `style`, else in its own."""
+    found = None if name.startswith(STOCK) else parse_variant(name)
+    if found is None or style is None or name.removeprefix(PREFIX) != found.task.name:
+        return found
+    return find_variant(f"{found.task.name}:{style}")
 
 
 def load_tasks(
@@ -94,26 +92,32 @@ def load_tasks(
     seed: int = 0,
     split: str = "test",
     style: str | None = None,
+    subset: int | None = None,
 ) -> dict[str, Any]:
     """Task objects by their full names; pass `list(result.values())` as `tasks` to `lm_eval.simple_evaluate`.
 
-    `names`: ours, short or with "deltakit_" in front, or any of lm-eval's own. For ours: `data` is a folder laid out as
-    DELTAKIT_DATA, one JSONL file, or a map from name to either; `limit` keeps the first so many documents (stock tasks
-    are limited by simple_evaluate itself); `style` replaces the prompt style; `seed` and `split` shape generated items.
-    Raises RecipeError for unknown names, styles and a limit below 1, InputError for missing or bad data.
+    `names`: ours ("gsm8k", "gsm8k:cot8", or in full), any of lm-eval's own ("stock:gsm8k" where ours has the name too),
+    or the path of a task's YAML file. For ours: `data` is a folder laid out as DELTAKIT_DATA, one JSONL file, or a map
+    from name to either; `limit` keeps the first so many documents (stock tasks are limited by simple_evaluate itself),
+    `subset` draws so many by `seed`; `style` is the prompt style of names that say none; `split` is which documents are
+    asked. Raises RecipeError for unknown names, styles and splits and a limit below 1, InputError for missing or bad
+    data.
     """
     if not names:
         raise RecipeError("no task named", remedy=f"ours: {', '.join(task_names())}")
-    if limit is not None and limit < 1:
-        raise RecipeError(f"limit is {limit}", remedy="leave it out, or give at least 1")
+    for what, count in (("limit", limit), ("subset", subset)):
+        if count is not None and count < 1:
+            raise RecipeError(f"{what} is {count}", remedy="leave it out, or give at least 1")
     if style is not None:
-        prompt_style(style)
+        check_style(style)
+    chosen = {name: _chosen(name, style) for name in names}  # a wrong style is told before anything is loaded
+    metadata = {"limit": limit, "seed": seed, "split": split, "subset": subset}
     loaded: dict[str, Any] = {}
-    for name in names:
-        short = name.removeprefix(PREFIX)
-        if short in task_names():
-            metadata = {"data": _data_of(short, data), "limit": limit, "seed": seed, "split": split, "style": style}
-            loaded[PREFIX + short] = _ours(short, metadata)
+    for name, variant in chosen.items():
+        if variant is not None:
+            loaded[variant.full] = _ours(variant, {**metadata, "data": _data_of(variant, data)})
+        elif subset is not None:
+            raise RecipeError(f"subset draws from our tasks, {name!r} is none", remedy="use limit")
         else:
-            loaded.update(_stock(name))
+            loaded.update(load_stock(name.removeprefix(STOCK)))
     return loaded

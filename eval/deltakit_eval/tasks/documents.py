@@ -2,79 +2,132 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import json
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from deltakit.data.jsonl import Bad, bad_rows_error, read_rows
+from deltakit import rng
+from deltakit.data.jsonl import Bad, Row, bad_rows_error, read_rows
 from deltakit.data.locate import VARIABLE, data_root, find_data
 from deltakit.data.synthetic import generate
-from deltakit.errors import InputError
-from deltakit.grade.tasks import Task, find_task, gold_of, text_of
+from deltakit.errors import InputError, RecipeError
+from deltakit.grade.tasks import Source, Task, find_task, gold_of, question_of, text_of
 from deltakit.prompts import PromptStyle, prompt_style
 
-__all__ = ["TOY_COUNT", "document", "documents", "load", "resolve"]
+__all__ = ["TOY_COUNT", "document", "documents", "drawn", "how_to_get", "load", "resolve"]
 
 TOY_COUNT = 200  # items of a toy task when no limit is given
 
 
-def resolve(task: Task, data: str | Path | None = None) -> Path | None:
-    """The local file of a task: `data` itself, or found under the folder `data`; None: from the hub or generated."""
+def resolve(task: Task, data: str | Path | None = None, split: str = "test") -> Path | None:
+    """The local file of a task's split: `data` itself, or found under the folder `data`; None: from the hub or
+    generated."""
+    wanted = "" if task.toy else task.source(split).file
     if data is None:
-        return find_data(task.file) if task.file else None
+        return find_data(wanted) if wanted else None
     if Path(data).is_file():
         return Path(data)
-    found = find_data(task.file, Path(data)) if task.file else None
-    if found is None and (task.file or not Path(data).is_dir()):
-        raise InputError(f"{task.name}: {data} is no file, nor a folder with {task.file}", remedy="name a JSONL file")
+    found = find_data(wanted, Path(data)) if wanted else None
+    if found is None and (wanted or not Path(data).is_dir()):
+        raise InputError(f"{task.name}: {data} is no file, nor a folder with {wanted}", remedy="name a JSONL file")
     return found
 
 
 def document(task: Task, style: PromptStyle, line: int, row: Mapping[str, Any]) -> dict[str, Any]:
-    """One document: the question, the prompt that asks it, the gold answer, the form of answers."""
-    question, input = text_of(row, task.fields[0]), str(row.get(task.input) or "") if task.input else ""
+    """One document: the question, the prompt that asks it, the gold answer, the form of answers and how near one must
+    be; `details`: what scoring needs besides, as JSON; `group`: what it is told apart by."""
+    question, input = question_of(task, row), str(row.get(task.input) or "") if task.input else ""
     prompt = style(question, input) if task.input else style.question(question)
-    return {"line": line, "question": question, "prompt": prompt, "gold": gold_of(task, row), "form": task.form}
+    missing = [name for name in task.details if name not in row]
+    if missing:
+        raise InputError(f"{task.name}: line {line} has no field {missing[0]!r}", remedy="name the right file")
+    return {
+        "line": line,
+        "question": question,
+        "prompt": prompt,
+        "gold": gold_of(task, row),
+        "form": task.form,
+        "near": task.near,
+        "details": json.dumps({name: row[name] for name in task.details}) if task.details else "",
+        "group": text_of(row, task.group) if task.group in row else "",
+    }
 
 
-def _local(path: Path, limit: int | None) -> list[tuple[int, Mapping[str, Any]]]:
-    rows = list(islice(read_rows(path), limit))
+def _local(task: Task, path: Path, limit: int | None) -> list[Row]:
+    def wanted() -> Iterator[Row | Bad]:
+        return (row for row in read_rows(path) if isinstance(row, Bad) or task.takes(row.value))
+
+    rows = list(islice(wanted(), limit))
     bad = [row for row in rows if isinstance(row, Bad)]
     if bad or not rows:
         raise bad_rows_error(path, bad, len(rows), "mend or remove them")
-    return [(row.line, row.value) for row in rows if not isinstance(row, Bad)]
+    return [row for row in rows if isinstance(row, Row)]
 
 
-def _hub(task: Task, limit: int | None) -> list[tuple[int, Mapping[str, Any]]]:
-    remedy = f"set {VARIABLE} to the folder that holds {task.file}, or pass the file"
-    if task.hub is None:
-        where = data_root()
-        raise InputError(f"{task.name}: no local file {task.file}" + (f" in {where}" if where else ""), remedy=remedy)
+def how_to_get(task: Task, source: Source) -> str:
+    """What to do where a task's data are not found."""
+    where = f" (from {source.origin})" if source.origin else ""
+    return f"set {VARIABLE} to the folder that holds {source.file}{where}, or pass the file: --data {task.name}=FILE"
+
+
+def _hub(task: Task, limit: int | None, split: str) -> list[Row]:
+    source = task.source(split)
+    remedy = how_to_get(task, source)
+    if not source.hub:
+        folder = data_root()
+        raise InputError(
+            f"{task.name}: no local file {source.file}" + (f" in {folder}" if folder else ""), remedy=remedy
+        )
+    return list(islice(_hub_rows(task, source, remedy), limit))
+
+
+def _hub_rows(task: Task, source: Source, remedy: str) -> Iterator[Row]:
     import datasets
 
-    repository, configuration, split = task.hub
-    try:
-        rows: Iterable[Mapping[str, Any]] = datasets.load_dataset(repository, configuration, split=split)
-    except Exception as error:  # offline, gone, moved: whatever the hub client raises
-        raise InputError(f"{task.name}: {repository} cannot be loaded: {error}", remedy=remedy) from error
-    return list(enumerate(islice(rows, limit), start=1))
+    line = 0
+    for part in source.parts:
+        try:
+            rows: Iterable[Mapping[str, Any]] = datasets.load_dataset(source.hub, part, split=source.split)
+        except Exception as error:  # offline, gone, moved: whatever the hub client raises
+            raise InputError(f"{task.name}: {source.hub} cannot be loaded: {error}", remedy=remedy) from error
+        for row in rows:
+            line += 1
+            if task.takes(row):
+                yield Row(line, row)
 
 
-def _toy(task: Task, limit: int | None, seed: int, split: str) -> list[tuple[int, Mapping[str, Any]]]:
-    return list(enumerate(generate(task.toy, split, limit or TOY_COUNT, seed), start=1))
+def _toy(task: Task, limit: int | None, seed: int, split: str) -> list[Row]:
+    return [Row(i, row) for i, row in enumerate(generate(task.toy, split, limit or TOY_COUNT, seed), start=1)]
+
+
+def drawn(rows: list[Row], count: int, seed: int, name: str) -> list[Row]:
+    """`count` of the rows, drawn by the seed without replacement, in their own order; all where there are no more."""
+    order = rng.words(rng.key(seed, "subset", name), 0, len(rows)).argsort(kind="stable")
+    return [rows[i] for i in sorted(order[:count].tolist())]
 
 
 def documents(
-    task: Task, style: str, data: str | Path | None = None, limit: int | None = None, seed: int = 0, split: str = "test"
+    task: Task,
+    style: str,
+    data: str | Path | None = None,
+    limit: int | None = None,
+    seed: int = 0,
+    split: str = "test",
+    subset: int | None = None,
 ) -> list[dict[str, Any]]:
-    """The first `limit` documents of a task in its file's order; `seed` and `split` matter to generated ones only."""
-    path, asked = resolve(task, data), prompt_style(style)
+    """The documents of a task's split in its file's order: the first `limit`, or `subset` drawn by `seed` (from all,
+    so that a part of a sorted file is fair). Generated ones follow from `seed` too."""
+    if limit is not None and subset is not None:
+        raise RecipeError("limit and subset are both given", remedy="limit takes the first items, subset draws some")
+    path, asked = resolve(task, data, split), prompt_style(style, task.family)
     if path is not None:
-        rows = _local(path, limit)
+        rows = _local(task, path, limit)
     else:
-        rows = _toy(task, limit, seed, split) if task.toy else _hub(task, limit)
-    return [document(task, asked, line, row) for line, row in rows]
+        rows = _toy(task, limit, seed, split) if task.toy else _hub(task, limit, split)
+    chosen = rows if subset is None else drawn(rows, subset, seed, task.name)
+    return [document(task, asked, row.line, row.value) for row in chosen]
 
 
 def load(
@@ -84,10 +137,12 @@ def load(
     limit: int | None = None,
     seed: int = 0,
     split: str = "test",
+    subset: int | None = None,
     **_: Any,
 ) -> Any:
-    """lm-eval's `custom_dataset`: called with a task's metadata (its other keys are lm-eval's); the test split."""
+    """lm-eval's `custom_dataset`: called with a task's metadata (its other keys are lm-eval's). Whatever the split is,
+    lm-eval gets it as its test split."""
     import datasets
 
-    rows = documents(find_task(source), style, data, limit, seed, split)
+    rows = documents(find_task(source), style, data, limit, seed, split, subset)
     return datasets.DatasetDict({"test": datasets.Dataset.from_list(rows)})

@@ -1,20 +1,26 @@
-"""The table of tasks: which file and fields hold question and gold answer, what form answers have, how to ask."""
+"""The table of tasks: where their data are, which fields hold question and gold answer, how to ask and how to score."""
 
 from __future__ import annotations
 
 import json
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, field
+from typing import Any, Literal
 
 from deltakit.errors import InputError, RecipeError
 from deltakit.grade.answers import Form, boxed
+from deltakit.prompts import styles_of
 from deltakit.registry import did_you_mean
 
-__all__ = ["TASKS", "Task", "find_task", "gold_of", "text_of"]
+__all__ = ["TASKS", "Scoring", "Source", "Task", "find_task", "gold_of", "question_of", "text_of"]
 
 GOLD_FIELD, COMPLETION_FIELD = "gold", "completion"  # the fields that every task accepts
+_MATH = ("algebra", "counting_and_probability", "geometry", "intermediate_algebra", "number_theory", "prealgebra",
+         "precalculus")  # fmt: skip
+_HARNESS = "github.com/ZubinGou/math-evaluation-harness, data"
+_CRITICAL = "critical thinking"
+Scoring = Literal["answer", "abstain", "rules"]  # what `deltakit_eval.tasks.config` has filters and metrics for
 
 
 def _plain(text: str) -> str | None:
@@ -32,51 +38,145 @@ def _after_phrase(text: str) -> str | None:
 
 
 @dataclass(frozen=True)
+class Source:
+    """Where the rows of a split are: `file` under the data folder; on the hub `hub`, its `split` in the configurations
+    `parts`, read one after the other; `origin` says where the file comes from if not from the hub."""
+
+    file: str = ""
+    hub: str = ""
+    parts: tuple[str, ...] = ("default",)
+    split: str = "test"
+    origin: str = ""
+
+
+@dataclass(frozen=True)
 class Task:
-    """One task: `fields` = (question, gold), `input` = the field with an instruction's input; its data: `file` (local),
-    `hub` (repository, configuration, split) or `toy` (the toy world's task); `max_tokens` = new tokens of an answer.
+    """One task.
+
+    `fields` = (question, gold); `before` = a field whose text stands before the question; `input` = the field with an
+    instruction's input; `keep` = (field, value, whether rows that have it are the task, or those that do not);
+    `details` = fields that scoring needs besides, `group` = a field whose values can be told apart in reports. Data:
+    `splits` by name, or `toy` (the toy world's task, which has every split). `family`: whose worked examples fit (see
+    `deltakit.prompts`); `styles`: how it can be asked, `style` by default. `max_tokens` = new tokens of an answer,
+    `near` = how far from the gold number an answer may be, `n` = items of the test split. `version` goes up whenever
+    prompts, documents or scoring change what comes out.
     """
 
     name: str
     about: str
     form: Form
     fields: tuple[str, str]
-    gold: Callable[[str], str | None]
+    gold: Callable[[str], str | None] = _plain
+    scoring: Scoring = "answer"
+    version: int = 1
     style: str = "metamath"
+    family: str = ""
     max_tokens: int = 512
-    file: str = ""
-    hub: tuple[str, str, str] | None = None
+    splits: Mapping[str, Source] = field(default_factory=dict)
+    n: int | None = None
     toy: str = ""
+    before: str = ""
     input: str = ""
+    keep: tuple[str, str, bool] | None = None
+    details: tuple[str, ...] = ()
+    group: str = ""
+    near: float = 0.0
+
+    @property
+    def styles(self) -> list[str]:
+        """The names of the styles it can be asked in; of "cotN" the longest."""
+        return styles_of(self.family)
+
+    @property
+    def file(self) -> str:
+        """The local file of the test split; empty for generated tasks."""
+        return self.splits["test"].file if self.splits else ""
+
+    def source(self, split: str = "test") -> Source:
+        """Where a split lies; RecipeError for one that the task does not have."""
+        if split not in self.splits:
+            raise RecipeError(f"{self.name} has no split {split!r}", remedy=f"it has: {', '.join(self.splits)}")
+        return self.splits[split]
+
+    def takes(self, row: Mapping[str, Any]) -> bool:
+        """Is a row of the file an item of this task?"""
+        return self.keep is None or (row.get(self.keep[0]) == self.keep[1]) is self.keep[2]
+
+
+def _gsm_plus(name: str, about: str, n: int, critical: bool, **more: Any) -> Task:
+    """The two halves of GSM-Plus testmini: items that can be computed, and those that lack something."""
+    source = Source("gsm_plus/testmini.jsonl", "qintongli/GSM-Plus", split="testmini")
+    keep = ("perturbation_type", _CRITICAL, critical)
+    return Task(
+        name, about, fields=("question", "answer"), family="grade", n=n, splits={"test": source}, keep=keep,
+        group="perturbation_type", **more,
+    )  # fmt: skip
 
 
 TASKS = {
     task.name: task
     for task in (
         Task(
-            "gsm8k", "GSM8K test: 1,319 grade-school word problems", "number", ("question", "answer"), _after_hash,
-            file="gsm8k/test.jsonl", hub=("openai/gsm8k", "main", "test"),
+            "gsm8k", "GSM8K: grade-school word problems", "number", ("question", "answer"), _after_hash, version=2,
+            family="grade", n=1319, splits={
+                "test": Source("gsm8k/test.jsonl", "openai/gsm8k", ("main",)),
+                "train": Source("gsm8k/train.jsonl", "openai/gsm8k", ("main",), "train"),
+            },
         ),
         Task(
-            "gsm8k_backward", "GSM8K-Backward: 1,270 questions that ask for a number of the story", "number",
-            ("question", "answer"), _plain, file="gsm8k/backward.jsonl",
+            "gsm8k_backward", "GSM8K-Backward: asks for a number of the story, its result is given", "number",
+            ("question", "answer"), version=2, family="grade", n=1270,
+            splits={"test": Source("gsm8k/backward.jsonl", origin="github.com/meta-math/MetaMath, data/test")},
         ),
         Task(
-            "math", "MATH test: 5,000 competition problems, sorted by subject", "math", ("problem", "solution"), boxed,
-            max_tokens=2048, file="math/test.jsonl",
+            "gsm_hard", "GSM-Hard: GSM8K with large numbers; an answer may be 0.001 off, as in PAL", "number",
+            ("input", "target"), family="grade", n=1319, near=1e-3, splits={
+                "test": Source("word_problems/gsm_hard_test.jsonl", "reasoning-machines/gsm-hard", split="train"),
+            },
+        ),
+        _gsm_plus(
+            "gsm_plus", "GSM-Plus testmini: GSM8K perturbed in seven ways; an answer may be 0.005 off", 2100, False,
+            form="number", near=5e-3,  # gold answers are rounded to two places
+        ),
+        _gsm_plus(
+            "gsm_plus_critical", "GSM-Plus testmini, critical thinking: right is to say that something is missing", 300,
+            True, form="text", scoring="abstain",
         ),
         Task(
-            "math500", "MATH-500: the 500 problems of MATH test that PRM800K keeps for testing", "math",
-            ("problem", "answer"), _plain, max_tokens=2048, file="math/math500.jsonl",
-            hub=("HuggingFaceH4/MATH-500", "default", "test"),
+            "ifeval", "IFEval: instructions that rules can check", "text", ("prompt", "key"), scoring="rules", n=541,
+            style="bare", max_tokens=1280, details=("instruction_id_list", "kwargs"), splits={
+                "test": Source("ifeval/input_data.jsonl", "google/IFEval", split="train"),
+            },
         ),
         Task(
-            "toy_chat", "toy world: word tasks in one instruction", "text", ("instruction", "output"), _plain,
+            "math", "MATH: competition problems, sorted by subject", "math", ("problem", "solution"), boxed, version=2,
+            family="competition", n=5000, max_tokens=2048, group="type", splits={
+                "test": Source("math/test.jsonl", "EleutherAI/hendrycks_math", _MATH),
+                "train": Source("math/train.jsonl", "EleutherAI/hendrycks_math", _MATH, "train"),
+            },
+        ),
+        Task(
+            "math500", "MATH-500: the problems of MATH that PRM800K keeps for testing", "math", ("problem", "answer"),
+            version=2, family="competition", n=500, max_tokens=2048, group="subject",
+            splits={"test": Source("math/math500.jsonl", "HuggingFaceH4/MATH-500")},
+        ),
+        Task(
+            "mawps", "MAWPS: short word problems of four sets; an answer may be 0.001 off", "number",
+            ("input", "target"), family="grade", n=2065, near=1e-3, group="type",
+            splits={"test": Source("word_problems/mawps_test.jsonl", origin=f"{_HARNESS}/mawps/test.jsonl")},
+        ),
+        Task(
+            "svamp", "SVAMP: simple problems, varied in structure", "number", ("Question", "Answer"), family="grade",
+            n=1000, before="Body", group="Type",
+            splits={"test": Source("word_problems/svamp_test.jsonl", "ChilleD/SVAMP", split="train+test")},
+        ),
+        Task(
+            "toy_chat", "toy world: word tasks in one instruction", "text", ("instruction", "output"), version=2,
             style="alpaca", max_tokens=80, toy="chat", input="input",
         ),
         Task(
             "toy_math", "toy world: word problems of one or two steps", "number", ("query", "response"), _after_phrase,
-            style="alpaca", max_tokens=96, toy="math",
+            version=2, style="alpaca", max_tokens=96, toy="math",
         ),
     )
 }  # fmt: skip
@@ -99,6 +199,15 @@ def text_of(row: Mapping[str, Any], field: str) -> str:
         return json.dumps(value)
     found = "is absent" if field not in row else f"is {type(value).__name__}"
     raise InputError(f"field {field!r} {found}", remedy=f"the fields here: {', '.join(sorted(map(str, row)))}")
+
+
+def question_of(task: Task, row: Mapping[str, Any]) -> str:
+    """The question of a row. What stands before it is its own sentence: a full stop is put where it has no end mark."""
+    question = text_of(row, task.fields[0])
+    if not task.before:
+        return question
+    story = text_of(row, task.before).strip()
+    return f"{story}{'' if story.endswith(('.', '?', '!')) else '.'} {question.strip()}"
 
 
 def gold_of(task: Task, row: Mapping[str, Any]) -> str:
