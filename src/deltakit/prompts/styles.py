@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from deltakit.errors import RecipeError
 from deltakit.prompts.examples import COMPETITION, GRADE, Example
+from deltakit.prompts.programs import pot, tir, tora
 from deltakit.prompts.templates import HEADERS, alpaca, bare, join_query, metamath, qa, split_query
 from deltakit.registry import did_you_mean
 
@@ -98,8 +99,20 @@ def _shown(name: str, family: Family, count: int, ending: str, about: str, mode:
     return PromptStyle(name, lambda *q: f"{shots}Q: {join_query(*q)}{ending}", ("\nQ:",), mode, summary=about)
 
 
+_PROGRAMS = {
+    style.name: style
+    for style in (
+        PromptStyle("pot", pot, HEADERS, mode="pot"),
+        PromptStyle("tir", tir, HEADERS, mode="tir"),
+        PromptStyle("tora", tora, ("\n<|user|>", "\n<|assistant|>"), mode="tir"),
+    )
+}
+
+
 def _of_family(name: str, family: Family) -> PromptStyle | None:
     """A style that only a family of questions has; None for a name that is none."""
+    if name in _PROGRAMS:
+        return _PROGRAMS[name]
     most = len(family.examples)
     if name == "hsp":
         about = f"{most} worked examples, each with a hint before the solution; the model writes hint and solution."
@@ -119,7 +132,7 @@ def styles_of(family: str = "") -> list[str]:
     """The names of the styles that questions of a family ("": any question) can be asked in; of "cotN" the most."""
     if not family:
         return sorted([*STYLES, "chat"])
-    return sorted([*STYLES, "chat", "cot0", f"cot{len(FAMILIES[family].examples)}", "hsp", "hsp2"])
+    return sorted([*STYLES, *_PROGRAMS, "chat", "cot0", f"cot{len(FAMILIES[family].examples)}", "hsp", "hsp2"])
 
 
 def check_style(name: str) -> None:
@@ -133,7 +146,8 @@ def prompt_style(name: str, family: str | None = None) -> PromptStyle:
     """The style of that name; a RecipeError with a suggestion for an unknown one.
 
     With `family` (a name of FAMILIES, or "" for other questions) also "chat", and where there are worked examples cot0,
-    cot1, cot2, ..., hsp and hsp2. Without it only what fits any single question, as training and `generate` need it.
+    cot1, cot2, ..., hsp, hsp2, pot, tir and tora. Without it only what fits any single question, as training and
+    `generate` need it.
     """
     if name in STYLES:
         return STYLES[name]

@@ -27,7 +27,9 @@ MODES = Registry(
         "best_of": "deltakit.generate.modes.best_of:BestOf",
         "direct": "deltakit.generate.modes.direct:Direct",
         "hints": "deltakit.generate.modes.hints:Hints",
+        "pot": "deltakit.generate.modes.pot:Pot",
         "step_beam": "deltakit.generate.modes.step_beam:StepBeam",
+        "tir": "deltakit.generate.modes.tir:Tir",
     },
     group="deltakit.modes",
 )
