@@ -11,6 +11,8 @@ from deltakit.checkpoint import Progress, Staging, checksum, silent
 from deltakit.checkpoint.staging import check_apart, check_output
 from deltakit.delta.open import Model, local_paths, open_model
 from deltakit.errors import InputError
+from deltakit.generate import Host
+from deltakit.generate.forecast import expected
 from deltakit.manifest import pretty_json, versions
 from deltakit_eval.answers import Answers
 from deltakit_eval.measure import measure, size_of
@@ -90,12 +92,17 @@ def plan_evaluation(
     return {
         **work.identity(),
         "models": [
-            {"name": name, "model": m.source, "parameters": n, **size_of(m)}
+            {"name": name, "model": m.source, "parameters": n, **size_of(m), "memory": _memory(m, work.settings)}
             for (name, m), n in zip(opened, sizes, strict=True)
         ],
         "answers": len(opened) * work.items,
         "output": None if out is None else str(out),
     }
+
+
+def _memory(model: Model, settings: Settings) -> dict[str, int]:
+    host = Host(device=settings.device, dtype=settings.dtype)
+    return expected(model, host.dtype_of(model), host.device)
 
 
 def _open(

@@ -1,14 +1,15 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import torch
 
 from deltakit.errors import ResourceError
-from deltakit.generate.forecast import Shape, forecast, free_memory
-from support.running import running
+from deltakit.generate.forecast import Shape, expected, forecast, free_memory
+from support.running import running, sidecar, state, tensor_map
 
 # (class, sizes, bytes of keys and values per token in bfloat16): shapes of published config.json files
 SHAPES: dict[str, tuple[str, dict[str, Any], int]] = {
@@ -107,6 +108,20 @@ def test_not_one_row_is_an_error_before_the_start() -> None:
     ) as told:
         forecast(config("Llama-2-7B"), 400, 2, free=8 * 10**9, weights=13_476_831_232)
     assert "--max-new-tokens" in told.value.remedy
+
+
+def test_a_dry_run_tells_weights_and_tokens_that_fit(monkeypatch: pytest.MonkeyPatch) -> None:
+    opened = SimpleNamespace(tensors=tensor_map(state()), sidecar=sidecar())
+    count = sum(t.numel() for t in state().values())
+    each = 2 * 2 * 2 * 12  # keys and values, layers, key heads, head size
+    monkeypatch.setattr("deltakit.generate.forecast.free_memory", lambda device: 10 * count)
+    found = expected(opened, "bfloat16", "cpu")
+    tokens = (9 * count - 2 * count) // (2 * each)
+    assert found == {
+        "free_bytes": 10 * count, "weight_bytes": 2 * count, "kv_bytes_per_token": 2 * each, "tokens": tokens,
+    }  # fmt: skip
+    monkeypatch.setattr("deltakit.generate.forecast.free_memory", lambda device: count)
+    assert expected(opened, "float32", "cpu")["tokens"] == 0
 
 
 def test_what_a_chunk_is_said_to_need_covers_what_it_makes() -> None:

@@ -121,7 +121,12 @@ def _data(given: tuple[str, ...]) -> str | dict[str, str] | None:
 
 def _plan(plan: Mapping[str, Any]) -> None:
     out = console()
-    out.print(table(["model", "parameters"], [[m["name"], m["parameters"]] for m in plan["models"]]))
+    shown = []
+    for m in plan["models"]:
+        memory = m["memory"]
+        taken, free = (f"{memory[key] / 1e9:.2f}" for key in ("weight_bytes", "free_bytes"))
+        shown.append([m["name"], m["parameters"], taken, free, memory["tokens"]])
+    out.print(table(["model", "parameters", "weights, GB", "free, GB", "tokens that fit beside"], shown))
     out.print(table(["task", "n"], [[name, task["n"]] for name, task in plan["tasks"].items()]))
     out.print(f"{plan['answers']} answers in all; results to {plan['output'] or 'the screen only'}")
 

@@ -5,11 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from deltakit.errors import ResourceError
+from deltakit.runtime.skeleton import model_config
+from deltakit.tensors import dtype_code
 
-__all__ = ["Forecast", "Shape", "forecast", "free_memory"]
+if TYPE_CHECKING:
+    from deltakit.generate.host import Opened
+
+__all__ = ["Forecast", "Shape", "expected", "forecast", "free_memory"]
 
 _SHARE = 0.9  # of the free memory that is planned with: allocators round up and leave gaps
 _FLOAT = 4  # bytes of the numbers in which attention and softmax are computed
@@ -132,6 +137,17 @@ def forecast(
             remedy="lower --max-new-tokens, use --dtype bfloat16, or a device with more memory",
         )
     return Forecast(free, weights, shape.per_token(itemsize), positions, rows)
+
+
+def expected(opened: Opened, dtype: str, device: str) -> dict[str, int]:
+    """For a dry run: what a model's weights will take in `dtype` ("bfloat16"), what a token of its cache takes, and how
+    many tokens of all rows fit beside the weights in what is free on `device` now (0: not even the weights)."""
+    itemsize = {"F64": 8, "F32": 4}.get(dtype_code(dtype), 2)
+    weights = sum(spec.numel for spec in opened.tensors.specs.values()) * itemsize
+    each = Shape.of(model_config(opened.sidecar)).per_token(itemsize)
+    free = free_memory(device)
+    tokens = max(0, int((free * _SHARE - weights) // each)) if each else 0
+    return {"free_bytes": free, "weight_bytes": weights, "kv_bytes_per_token": each, "tokens": tokens}
 
 
 def free_memory(device: str, root: Path = Path("/")) -> int:
