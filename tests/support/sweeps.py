@@ -7,19 +7,24 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from safetensors.torch import save_file
+
 from deltakit.pipeline.sweep.recipe import SweepRecipe, sweep_recipe
 from deltakit.recipe import make_recipe
-from support.running import write_folder
+from support.running import state, write_folder
 
 __all__ = ["Told", "family", "recipe"]
 
 _TERM = re.compile(r"([-\d.e]+)\*\S*math")
 
 
-def family(folder: Path) -> Path:
-    """base, math and chat: tiny models that run."""
-    for seed, name in enumerate(("base", "math", "chat")):
+def family(folder: Path, chat: int = 2) -> Path:
+    """base, and math and chat that were moved from it; `chat` is the seed of its move. Tiny models that run."""
+    base = state(0)
+    for seed, name in ((0, "base"), (1, "math"), (chat, "chat")):
         write_folder(folder / name, seed)
+        moved = base if name == "base" else {n: t + 0.1 * state(seed)[n] for n, t in base.items()}
+        save_file(moved, folder / name / "model.safetensors", {"format": "pt"})
     return folder
 
 
@@ -54,7 +59,13 @@ class Told:
         if wrong := [name for name, _ in named if name in self.fail]:
             raise MismatchError(f"{wrong[0]}: does not run", remedy="none")
         found = [
-            {"name": n, "model": t, "tasks": {task: self._task(t) for task in tasks}, "device": "cpu", "dtype": "float32"}
+            {
+                "name": n,
+                "model": t,
+                "tasks": {task: self._task(t) for task in tasks},
+                "device": "cpu",
+                "dtype": "float32",
+            }
             for n, t in named
         ]
         return {"versions": {}, "models": found}
