@@ -54,6 +54,7 @@ def test_a_dry_run_checks_and_writes_nothing(model: Path, tmp_path: Path, capsys
     assert run(model, "--tasks", "toy_math", "--limit", 7, "-o", out, "--dry-run") == 0
     said = capsys.readouterr().out
     assert "7 answers in all" in said
+    assert "weights, GB" in said
     assert list(tmp_path.iterdir()) == []
     out.write_text("mine")
     assert run(model, "--tasks", "toy_math", "-o", out, "--dry-run") == 3
