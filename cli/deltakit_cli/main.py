@@ -38,6 +38,7 @@ VERBS = {
     "eval": "Evaluate models with lm-eval.",
     "grade": "Score existing outputs.",
     "sweep": "Search fields of a merge on tasks, test the winner.",
+    "compare": "Compare results item by item, with paired tests.",
     "report": "Draw a report of results.",
     "run": "Run a pipeline recipe.",
 }

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from urllib.parse import quote
 
 from deltakit.report.html import cell_text
-from deltakit.report.page import Page, Section
+from deltakit.report.page import Fold, Page, Section
 
 __all__ = ["as_markdown"]
 
@@ -21,7 +21,8 @@ def as_markdown(page: Page, pictures: Mapping[str, str]) -> bytes:
         parts += [f"## {_escaped(section.title)}", _escaped(section.text)]
         if section.picture and section.picture.stem in pictures:
             parts.append(f"![{_escaped(section.picture.alt)}]({quote(pictures[section.picture.stem], safe='/.~')})")
-        parts.append(_table(section))
+        parts += [_table(section)] if section.columns else []
+        parts += [_fold(fold) for fold in section.folds]
     return ("\n\n".join(parts) + "\n").encode()
 
 
@@ -36,6 +37,14 @@ def _table(section: Section) -> str:
         lines.append([_escaped(cell_text(cell)) for cell in row])
     head = [[_escaped(cell) for cell in lines[0]], *lines[1:]]
     return "\n".join(f"| {' | '.join(line)} |" for line in head)
+
+
+def _fold(fold: Fold) -> str:
+    """A heading in bold and a bullet an item, its texts on one line each."""
+    lines = [f"**{_escaped(fold.title)}**", ""]
+    for item in fold.items:
+        lines += [f"{'  ' if i else '- '}{_escaped(label)}: {_escaped(text)}  " for i, (label, text) in enumerate(item)]
+    return "\n".join(lines)
 
 
 def _escaped(text: str) -> str:

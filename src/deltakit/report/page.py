@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from deltakit.report.sources import Sources
 
-__all__ = ["Cell", "Page", "Picture", "Section", "build_page"]
+__all__ = ["Cell", "Fold", "Page", "Picture", "Section", "build_page"]
 
 Cell = str | int | float | None
 
@@ -24,8 +24,17 @@ class Picture:
 
 
 @dataclass(frozen=True)
+class Fold:
+    """Texts to read under a heading that opens: items, each a list of (label, text)."""
+
+    title: str
+    items: tuple[tuple[tuple[str, str], ...], ...]
+
+
+@dataclass(frozen=True)
 class Section:
-    """A title, a sentence, a picture or none, and the numbers behind it; `groups` gives each row's group, if any."""
+    """A title, a sentence, a picture or none, and the numbers behind it; `groups` gives each row's group, if any.
+    `folds` are texts to read; a section of them alone has no columns."""
 
     title: str
     text: str
@@ -33,6 +42,7 @@ class Section:
     rows: tuple[tuple[Cell, ...], ...]
     groups: tuple[str, ...] = ()
     picture: Picture | None = None
+    folds: tuple[Fold, ...] = ()
 
 
 @dataclass(frozen=True)

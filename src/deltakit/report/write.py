@@ -15,7 +15,7 @@ from deltakit.report.html import as_html
 from deltakit.report.markdown import as_markdown
 from deltakit.report.page import Page
 
-__all__ = ["Written", "check_output_name", "write_report"]
+__all__ = ["Written", "check_output_name", "write_one", "write_report"]
 
 _ENDINGS = (".html", ".htm", ".md")
 
@@ -30,10 +30,11 @@ class Written:
     pictures: tuple[str, ...]
 
 
-def check_output_name(out: Path) -> None:
-    """RecipeError for a name that says no known format."""
-    if out.suffix.lower() not in _ENDINGS:
-        raise RecipeError(f"output {out}: unknown ending {out.suffix!r}", remedy="name it .html or .md")
+def check_output_name(out: Path, *more: str) -> None:
+    """RecipeError for a name that says no known format; `more` endings are known to the caller."""
+    if out.suffix.lower() not in (*_ENDINGS, *more):
+        names = " or ".join([".html", ".md", *more])
+        raise RecipeError(f"output {out}: unknown ending {out.suffix!r}", remedy=f"name it {names}")
 
 
 def write_report(page: Page, out: Path, *, plots: Path | None = None, overwrite: bool = False) -> Written:
@@ -51,7 +52,7 @@ def write_report(page: Page, out: Path, *, plots: Path | None = None, overwrite:
         raw = as_markdown(page, _addresses(list(drawn), plots, out) if plots else {})
     else:
         raw = as_html(page)
-    _write_one(raw, out, overwrite)
+    write_one(raw, out, overwrite)
     return Written(out, len(raw), plots, tuple(names))
 
 
@@ -63,7 +64,8 @@ def _write_folder(pictures: dict[str, bytes], folder: Path, overwrite: bool) -> 
         staging.commit(make_manifest("report"))
 
 
-def _write_one(raw: bytes, out: Path, overwrite: bool) -> None:
+def write_one(raw: bytes, out: Path, overwrite: bool) -> None:
+    """One file, whole or not at all."""
     with Staging(out, {"action": "report", "digest": digest(raw)}, overwrite) as staging:
         write_file(staging.folder / out.name, raw)
         staging.commit_file(out.name)

@@ -77,6 +77,7 @@ def test_a_model_without_finite_scores_is_said_and_the_others_go_on():
     found = compare(runs({"a": "11", "b": [1.0, None], "c": "10"}))
     assert [p.model for p in found.pairs] == ["c"]
     assert found.warnings == ("toy_math, b against a: 1 of 2 scores of b are not finite: not compared",)
+    assert found.worse() == list(found.warnings)
     with pytest.raises(NonFiniteError, match="1 of 2 scores of b are not finite"):
         compare(runs({"a": "11", "b": [1.0, None]}))
 

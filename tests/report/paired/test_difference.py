@@ -26,7 +26,7 @@ def test_right_and_wrong_items_are_shares():
     assert (found.low, found.high) == newcombe(18, 2, 10, 10)
     assert found.after_interval == wilson(28, 40)
     assert found.minimal is not None
-    assert (found.method, found.test) == ("Newcombe, paired", "McNemar, exact")
+    assert (found.method, found.test) == ("Newcombe's for paired shares", "McNemar's exact test")
 
 
 def test_draws_of_items_are_means_and_each_item_counts_once():

@@ -52,13 +52,15 @@ class Pair:
 
 @dataclass(frozen=True)
 class Compared:
-    """`pairs` in order of tasks, then models; `labels` names the tasks; `warnings`: what is not as it should be."""
+    """`pairs` in order of tasks, then models; `labels` names the tasks; `warnings`: what is not as it should be;
+    `untested`: those of them that say that a model was not compared on a task."""
 
     reference: Run
     runs: tuple[Run, ...]
     labels: dict[str, str]
     pairs: tuple[Pair, ...]
     warnings: tuple[str, ...]
+    untested: tuple[str, ...]
     seed: int
     draws: int
 
@@ -68,11 +70,13 @@ class Compared:
 
     def worse(self, margin: float | None = None) -> list[str]:
         """Pairs that are significantly worse; with a margin, those whose interval does not rule out a loss above it
-        (in percentage points; for a loss in hundredths of a nat)."""
+        (in percentage points; for a loss in hundredths of a nat). What was not compared is not known to be no worse."""
         if margin is None:
-            return [f"{p.model} on {p.label}: p = {p.p_holm:.2g}" for p in self.pairs if p.verdict == "worse"]
-        worst = [(p, 100 * (p.found.high if p.lower else -p.found.low)) for p in self.pairs]
-        return [f"{p.model} on {p.label}: up to {loss:.3g} worse" for p, loss in worst if loss > margin]
+            found = [f"{p.model} on {p.label}: p = {p.p_holm:.2g}" for p in self.pairs if p.verdict == "worse"]
+        else:
+            worst = [(p, 100 * (p.found.high if p.lower else -p.found.low)) for p in self.pairs]
+            found = [f"{p.model} on {p.label}: up to {loss:.3g} worse" for p, loss in worst if loss > margin]
+        return [*found, *self.untested]
 
 
 def compare(
@@ -98,14 +102,15 @@ def compare(
     wanted = _wanted(tasks, labels, reference)
     warnings = [note for run in runs for note in run.notes]
     warnings += conditions.differences([reference, *others], {t: labels[t] for t in wanted})
-    measured, told = _measured(reference, others, wanted, labels, metric, seed, draws)
+    measured, told, untested = _measured(reference, others, wanted, labels, metric, seed, draws)
     adjusted = holm([found.p for *_, found in measured])
     pairs = tuple(
         Pair(task, labels[task], run.name, pairing, found, reference.tasks[task].is_lower_better(pairing.metric), p)
         for (task, run, pairing, found), p in zip(measured, adjusted, strict=True)
     )
     shown = {task: labels[task] for task in wanted if any(p.task == task for p in pairs)}
-    return Compared(reference, tuple(runs), shown, pairs, tuple(dict.fromkeys([*warnings, *told])), seed, draws)
+    said = tuple(dict.fromkeys([*warnings, *told, *untested]))
+    return Compared(reference, tuple(runs), shown, pairs, said, tuple(untested), seed, draws)
 
 
 def _reference(runs: Sequence[Run], against: str | None) -> Run:
@@ -142,30 +147,33 @@ def _wanted(tasks: Sequence[str], labels: dict[str, str], reference: Run) -> lis
 def _measured(
     reference: Run, others: Sequence[Run], tasks: Sequence[str], labels: dict[str, str], metric: str | None,
     seed: int, draws: int,
-) -> tuple[list[tuple[str, Run, Pairing, Difference]], list[str]]:  # fmt: skip
+) -> tuple[list[tuple[str, Run, Pairing, Difference]], list[str], list[str]]:  # fmt: skip
+    """What could be measured, what is to be told of it, and what could not be measured."""
     found: list[tuple[str, Run, Pairing, Difference]] = []
     told: list[str] = []
-    broken: list[str] = []
+    untested: list[str] = []
+    broken = False
     for task in tasks:
         for run in others:
             what = f"{labels[task]}, {run.name} against {reference.name}"
             if task not in run.tasks:
-                told.append(f"{run.name} has no scores on {labels[task]}: not compared")
+                untested.append(f"{run.name} has no scores on {labels[task]}: not compared")
                 continue
             pairing = pair(reference.tasks[task], run.tasks[task], what, metric)
             told += [f"{what}: {note}" for note in (*pairing.notes, *left_out(pairing, reference.name, run.name))]
             if problem := _unfit(pairing, reference.name, run.name):
-                broken.append(f"{what}: {problem}")
+                untested.append(f"{what}: {problem}")
+                broken = True
                 continue
             lower = reference.tasks[task].is_lower_better(pairing.metric)
             names = (task, reference.name, run.name)
             found.append((task, run, pairing, measure(pairing, lower, generator(seed, *names), draws)))
     if not found and broken:
-        raise NonFiniteError("no scores to compare", details=broken, remedy="compare models whose scores are numbers")
+        raise NonFiniteError("no scores to compare", details=untested, remedy="compare models whose scores are numbers")
     if not found:
         lists = [f"{run.name}: {', '.join(run.labels.values()) or 'none'}" for run in (reference, *others)]
         raise MismatchError("no task in common", details=lists, remedy="evaluate both on the same tasks")
-    return found, told + broken
+    return found, told, untested
 
 
 def _unfit(pairing: Pairing, first: str, second: str) -> str:

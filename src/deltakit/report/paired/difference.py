@@ -8,15 +8,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from deltakit.report.paired.bootstrap import Bootstrap, bootstrap
+from deltakit.report.paired.bootstrap import bootstrap
 from deltakit.report.paired.item import LOSS_METRIC
 from deltakit.report.paired.pairing import Pairing
-from deltakit.report.paired.shares import POWER, Z, mcnemar, minimal_difference, newcombe, wilson
+from deltakit.report.paired.shares import POWER, Z_POWER, Z, mcnemar, minimal_difference, newcombe, wilson
 from deltakit.report.paired.signs import sign_flips, standard_error, student
 
 __all__ = ["Difference", "measure"]
-
-_Z_POWER = 0.8416212335729143
 
 
 @dataclass(frozen=True)
@@ -54,44 +52,56 @@ class Difference:
         """As JSON."""
         shown = {k: list(v) if isinstance(v, tuple) else v for k, v in vars(self).items()}
         power = {"level": 0.05, "power": POWER}
-        return {**shown, "difference": self.value, "minimal": self.minimal, "minimal_at": power}
+        return {**shown, "difference": self.value, "minimal_at": power}
 
 
 def measure(pairing: Pairing, lower: bool, random: Any, draws: int) -> Difference:
     """Every statistic of one pairing whose scores are all finite. `lower`: less is better. `random`: a generator."""
-    first, second = pairing.values
-    weights, moved = pairing.weights, second - first
-    better, worse = int(np.sum(moved > 0)), int(np.sum(moved < 0))
-    lost, gained = (better, worse) if lower else (worse, better)
+    (first, second), weights = pairing.values, pairing.weights
+    moved, total = second - first, float(weights.sum())
+    down, up = int(np.sum(moved < 0)), int(np.sum(moved > 0))
     resampled = bootstrap(moved, weights, random, draws)
-    student_p = student(moved, weights)
+    common: dict[str, Any] = {
+        "n": len(moved), "before": float(first.sum()) / total, "after": float(second.sum()) / total,
+        "lost": up if lower else down, "gained": down if lower else up, "p_bootstrap": resampled.p,
+        "p_t": student(moved, weights),
+    }  # fmt: skip
     if bool(np.all(np.isin(first, (0.0, 1.0)) & np.isin(second, (0.0, 1.0)) & (weights == 1))):
-        return _share(first, second, (lost, gained), resampled, student_p, lower)
-    total = float(weights.sum())
-    ends = [_interval(side, weights) for side in (first, second)]
+        return _share(first, down, up, common)
     error = standard_error(moved, weights)
     return Difference(
-        "loss" if pairing.metric == LOSS_METRIC else "mean", len(moved), float(first.sum()) / total,
-        float(second.sum()) / total, ends[0], ends[1], resampled.low, resampled.high, "paired bootstrap, percentiles",
-        "sign flips", sign_flips(moved, random, draws), None, resampled.p, student_p, lost, gained,
-        None if not error else (Z + _Z_POWER) * error,
-    )  # fmt: skip
+        kind="loss" if pairing.metric == LOSS_METRIC else "mean",
+        before_interval=_interval(first, weights),
+        after_interval=_interval(second, weights),
+        low=resampled.low,
+        high=resampled.high,
+        method="percentiles of the paired bootstrap",
+        test="sign flips",
+        p=sign_flips(moved, random, draws),
+        p_mid=None,
+        minimal=(Z + Z_POWER) * error if error else None,
+        **common,
+    )
 
 
-def _share(
-    first: NDArray[np.float64], second: NDArray[np.float64], flipped: tuple[int, int], resampled: Bootstrap,
-    student_p: float | None, lower: bool,
-) -> Difference:  # fmt: skip
-    n, both = len(first), int(np.sum((first == 1) & (second == 1)))
-    down, up = int(np.sum(first > second)), int(np.sum(first < second))
-    low, high = newcombe(both, down, up, n - both - down - up)
+def _share(first: NDArray[np.float64], down: int, up: int, common: dict[str, Any]) -> Difference:
+    """Of right and wrong: `down` items only the first has right, `up` only the second."""
+    n, right = len(first), int(first.sum())
+    low, high = newcombe(right - down, down, up, n - right - up)
     exact, mid = mcnemar(down, up)
-    rights = both + down, both + up
     return Difference(
-        "share", n, rights[0] / n, rights[1] / n, wilson(rights[0], n), wilson(rights[1], n), low, high,
-        "Newcombe, paired", "McNemar, exact", exact, mid, resampled.p, student_p, *flipped,
-        minimal_difference((down + up) / n, n),
-    )  # fmt: skip
+        kind="share",
+        before_interval=wilson(right, n),
+        after_interval=wilson(right - down + up, n),
+        low=low,
+        high=high,
+        method="Newcombe's for paired shares",
+        test="McNemar's exact test",
+        p=exact,
+        p_mid=mid,
+        minimal=minimal_difference((down + up) / n, n),
+        **common,
+    )
 
 
 def _interval(values: NDArray[np.float64], weights: NDArray[np.float64]) -> tuple[float, float]:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import math
 
-__all__ = ["POWER", "Z", "mcnemar", "minimal_difference", "newcombe", "wilson"]
+__all__ = ["POWER", "Z", "Z_POWER", "mcnemar", "minimal_difference", "newcombe", "wilson"]
 
 Z = 1.959963984540054  # two-sided 95 %
 POWER = 0.8
-_Z_POWER = 0.8416212335729143  # Phi^-1(0.8)
+Z_POWER = 0.8416212335729143  # Phi^-1(0.8)
 
 
 def wilson(right: float, n: int) -> tuple[float, float]:
@@ -71,6 +71,6 @@ def minimal_difference(discordant: float, n: int) -> float | None:
 
     def short(d: float) -> float:
         psi = max(discordant, d)
-        return Z * math.sqrt(psi) + _Z_POWER * math.sqrt(psi - d * d) - d * math.sqrt(n)
+        return Z * math.sqrt(psi) + Z_POWER * math.sqrt(psi - d * d) - d * math.sqrt(n)
 
     return None if short(1.0) > 0 else float(brentq(short, 1e-12, 1.0))
