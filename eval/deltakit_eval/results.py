@@ -8,6 +8,7 @@ from typing import Any
 
 from deltakit_eval.tasks import describe, headline, is_ours, short_name
 from deltakit_eval.tasks.agreement import flag
+from deltakit_eval.tasks.groups import by_group
 
 __all__ = ["plain", "rows", "short_name", "summary", "task_result"]
 
@@ -16,8 +17,8 @@ def task_result(task: str, found: Mapping[str, Any]) -> dict[str, Any]:
     """One task of lm-eval's results: `accuracy` and `stderr` (of the headline metric), all metrics, samples.
 
     `stderr` is the standard error of the mean, sqrt(sample variance / n); null for a single item. Of our tasks also
-    `asked` (prompt style, mode, filters and their rules) and `format` (a remark where strict and flexible scores
-    differ by more than noise, else null).
+    `asked` (prompt style, mode, filters and their rules), `format` (a remark where strict and flexible scores differ
+    by more than noise, else null) and, where items have groups, `groups` with accuracy, stderr and n of each.
     """
     metrics = list(_metrics(found["results"][task]))
     main, n = _headline(task, metrics), found["n-samples"][task]["effective"]
@@ -27,10 +28,15 @@ def task_result(task: str, found: Mapping[str, Any]) -> dict[str, Any]:
         "n": n,
         "headline": f"{main['metric']},{main['filter']}",
         "version": found["versions"].get(task),
-        **({"asked": describe(task), "format": flag(metrics, n)} if is_ours(task) else {}),
+        **(_ours(task, metrics, n, found["samples"][task]) if is_ours(task) else {}),
         "metrics": metrics,
         "samples": _samples(found["samples"][task]),
     }
+
+
+def _ours(task: str, metrics: Sequence[dict[str, Any]], n: int, samples: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    groups = by_group(samples, headline(task))
+    return {"asked": describe(task), "format": flag(metrics, n), **({"groups": groups} if groups else {})}
 
 
 def rows(result: Mapping[str, Any]) -> list[list[Any]]:
@@ -95,8 +101,13 @@ def _samples(found: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
             },
         )
         scores = {metric: plain(row[metric]) for metric in row["metrics"]}
-        sample["filters"][row["filter"]] = {"answer": plain(row["filtered_resps"]), **scores}
+        sample["filters"][row["filter"]] = {"answer": plain(_flat(row["filtered_resps"])), **scores}
     return [out[i] for i in sorted(out)]
+
+
+def _flat(answers: Sequence[Any]) -> list[Any]:
+    """One answer a response: a request that was repeated holds a list of them."""
+    return [one for answer in answers for one in (answer if isinstance(answer, list) else [answer])]
 
 
 def _choices(arguments: Sequence[Any]) -> dict[str, list[str]]:
@@ -108,8 +119,13 @@ def _choices(arguments: Sequence[Any]) -> dict[str, list[str]]:
 def summary(result: Mapping[str, Any]) -> dict[str, Any]:
     """A result without samples and task configurations: what a screen holds."""
     models = [
-        {**m, "tasks": {n: {k: v for k, v in t.items() if k != "samples"} for n, t in m["tasks"].items()}}
+        {**m, "tasks": {n: _without(t, "samples") for n, t in m["tasks"].items()},
+         "loss": _without(m["loss"], "samples") if m.get("loss") else None}
         for m in result["models"]
-    ]
-    tasks = {n: {k: v for k, v in t.items() if k != "config"} for n, t in result["tasks"].items()}
+    ]  # fmt: skip
+    tasks = {n: _without(t, "config") for n, t in result["tasks"].items()}
     return {**result, "models": models, "tasks": tasks}
+
+
+def _without(record: Mapping[str, Any], key: str) -> dict[str, Any]:
+    return {k: v for k, v in record.items() if k != key}

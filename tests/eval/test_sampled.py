@@ -113,6 +113,7 @@ def test_a_run_reports_every_k_with_errors_clustered_by_item(model: str, tmp_pat
     }
     assert task["headline"].startswith("exact_match,")
     assert (task["n"], [len(s["responses"]) for s in task["samples"]]) == (6, [4] * 6)
+    assert [len(s["filters"]["marked"]["answer"]) for s in task["samples"]] == [4] * 6
     assert all(len(set(s["responses"])) == 4 for s in task["samples"])  # repeats have seeds of their own
     filtered = task["headline"].partition(",")[2]
     for m in (m for m in task["metrics"] if m["filter"] == filtered):
