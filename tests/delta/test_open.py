@@ -150,3 +150,27 @@ def test_an_expression_that_leads_back_to_itself_or_too_deep_is_refused(family, 
     assert open_as_delta(str(tmp_path / "7.delta"), opened).specs
     with pytest.raises(CheckpointError, match="deeper than 8"):
         open_as_delta(str(tmp_path / "8.delta"), opened)
+
+
+def test_sums_that_share_their_operands_hold_the_same_terms(family, tmp_path):
+    base, tuned, *_ = family
+    path = tmp_path / "x.delta"
+    extract(base, tuned, path)
+    shared = {}
+    one, other, apart = (
+        open_model(f"{base} + {c}*{path}", shared=s) for c, s in ((0.5, shared), (0.7, shared), (0.7, None))
+    )
+    for name, entry in one.delta.entries.items():
+        for mine, second, third in zip(
+            entry.parts, other.delta.entries[name].parts, apart.delta.entries[name].parts, strict=True
+        ):
+            assert mine.term is second.term
+            assert (mine.coef, second.coef) == (0.5, 0.7)
+            assert third.term is not mine.term
+    path.touch()
+    anew = open_model(f"{base} + 0.5*{path}", shared=shared)
+    assert all(
+        p.term is not q.term
+        for n, e in one.delta.entries.items()
+        for p, q in zip(e.parts, anew.delta.entries[n].parts, strict=True)
+    )

@@ -54,3 +54,14 @@ def test_numbers_that_are_not_finite_are_refused() -> None:
         Bank("fast", torch.float32, "cpu").put("key", np.full((4, 3), np.nan, np.float32), (4, 3), "w")
     with pytest.raises(RecipeError, match="'loosely'"):
         Bank("loosely", torch.float32, "cpu")
+
+
+def test_a_term_that_is_known_is_not_read_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    bank, term = Bank("fast", torch.float32, "cpu"), dense(0)
+    held = bank.take(term, "a")
+    with monkeypatch.context() as patch:
+        patch.setattr(Dense, "save", lambda self: pytest.fail("read again"))
+        assert bank.take(term, "a") is held
+    assert bank.take(term, "b") is not held  # of another tensor
+    bank.keep([])
+    assert bank.take(term, "a") is not held

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import importlib
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 from deltakit.checkpoint.dequantised import open_floats
 from deltakit.checkpoint.fingerprint import fingerprint
@@ -26,6 +26,7 @@ __all__ = [
     "RECIPE_OPENER",
     "Model",
     "Operand",
+    "Shared",
     "local_paths",
     "open_as_delta",
     "open_model",
@@ -36,6 +37,7 @@ __all__ = [
 RECIPE_OPENER = "deltakit.merge.open:open_recipe"
 RECIPE_MODELS = "deltakit.merge.open:recipe_models"
 
+Shared: TypeAlias = dict[Hashable, Delta]
 _OPERATOR = re.compile(r"\s+([+-])(?:\s+|$)")
 _SCALED = re.compile(r"^(?P<coef>[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)\s*\*\s*(?P<name>\S.*)$")
 _NESTED = 8  # stored expressions within each other
@@ -93,9 +95,13 @@ def local_paths(text: str, _seen: tuple[str, ...] = ()) -> tuple[Path, ...]:
     return (*found, *deeper)
 
 
-def open_model(text: str, *, dequantise: bool = False) -> Model:
+def open_model(text: str, *, dequantise: bool = False, shared: Shared | None = None) -> Model:
     """Open whatever a MODEL string names; weights stay on disk until something reads them. With `dequantise` quantised
-    checkpoints count as the floats that they stand for, where that can be (else they are refused)."""
+    checkpoints count as the floats that they stand for, where that can be (else they are refused).
+
+    `shared` keeps the operands of sums from call to call: thirty sums over two deltas open each once, and their terms
+    are the same objects. A file that has changed is opened anew.
+    """
     first, operands = parse_expression(text)
     path = Path(first)
     if not operands:
@@ -103,8 +109,19 @@ def open_model(text: str, *, dequantise: bool = False) -> Model:
     if path.suffix in (".yaml", ".yml") or is_delta(path) or is_adapter(path):
         raise RecipeError(f"{text!r}: {first!r} is no checkpoint", remedy="an expression begins with a base checkpoint")
     base = open_floats(first)  # a sum over codes can only mean the numbers that they stand for
-    deltas = [scale(open_as_delta(o.name, base, dequantise=dequantise), o.coef) for o in operands]
+    deltas = [
+        scale(_operand_delta(o.name, base, dequantise, {} if shared is None else shared), o.coef) for o in operands
+    ]
     return applied(base, add(deltas), text)
+
+
+def _operand_delta(name: str, base: Checkpoint, dequantise: bool, shared: Shared) -> Delta:
+    paths = sorted({p.resolve() for top in local_paths(name) for p in (top, *(top.iterdir() if top.is_dir() else ()))})
+    state = [(str(p), p.stat().st_size, p.stat().st_mtime_ns) for p in paths]
+    key = (name, str(base.source), fingerprint(base), dequantise, *state)
+    if key not in shared:
+        shared[key] = open_as_delta(name, base, dequantise=dequantise)
+    return shared[key]
 
 
 def applied(base: Checkpoint, delta: Delta, source: str) -> Model:

@@ -36,10 +36,17 @@ class Bank:
             raise RecipeError(f"terms cannot be held as {hold!r}", remedy=f"use one of {', '.join(HOLDS)}")
         self.hold, self._dtype, self._device = hold, dtype, device
         self._held: dict[Hashable, Held] = {}
+        self._known: dict[tuple[str, int], tuple[Term, Held | None]] = {}  # by the object, which it keeps alive
 
     def take(self, term: Term, name: str) -> Held | None:
         """A term of the tensor `name` in memory; None where it changes nothing. InputError where its numbers are not
-        finite."""
+        finite. A term that was taken before is not read again."""
+        known = self._known.get((name, id(term)))
+        if known is None:
+            known = self._known[name, id(term)] = (term, self._read(term, name))
+        return known[1]
+
+    def _read(self, term: Term, name: str) -> Held | None:
         bits = getattr(term, "bits", None)
         if bits is not None:
             exact = (name, term.spec, _digest(bits(0, term.spec.rows)))
@@ -64,6 +71,7 @@ class Bank:
         """Let go of all terms but these."""
         wanted = {id(held) for held in used}
         self._held = {key: held for key, held in self._held.items() if id(held) in wanted}
+        self._known = {key: pair for key, pair in self._known.items() if pair[1] is None or id(pair[1]) in wanted}
 
     @property
     def nbytes(self) -> int:

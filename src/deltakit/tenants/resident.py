@@ -15,7 +15,7 @@ from deltakit.checkpoint.sidecar import Sidecar
 from deltakit.delta.applied import Applied
 from deltakit.delta.difference import difference
 from deltakit.delta.expression import Lineage
-from deltakit.delta.open import Model, applied, open_model
+from deltakit.delta.open import Model, Shared, applied, open_model
 from deltakit.errors import InputError, MismatchError, RecipeError
 from deltakit.runtime.load import load_model
 from deltakit.runtime.skeleton import model_config
@@ -52,6 +52,7 @@ class ResidentBase:
         self.tenants: dict[str, Tenant] = {}
         self._frame = Frame.of(self.model, base.specs)
         self._tables: dict[str, Table] = {}
+        self._opened: Shared = {}
         self._now = Now()
         self._last: Assignment | None = None
         self._fingerprint = fingerprint(base)
@@ -69,7 +70,7 @@ class ResidentBase:
         """
         if not name or name in self.tenants:
             raise RecipeError(f"tenant {name!r}: a name is needed, and only once", remedy="choose another name")
-        model = self._over_base(open_model(text))
+        model = self._over_base(open_model(text, shared=self._opened))
         self._check_config(model)
         tenant = placed(name, model, self._frame, self.bank)
         self.tenants[name] = tenant
