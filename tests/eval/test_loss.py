@@ -54,5 +54,17 @@ def test_a_record_above_the_context_is_counted_not_cut(engine: Engine) -> None:
         held_out_loss(engine, [Record("x", "", "z" * 2000)])
 
 
+def test_every_record_is_there_to_be_compared(engine: Engine) -> None:
+    long = Record("x", "", "z" * 2000)
+    found = held_out_loss(engine, [RECORDS[0], long, *RECORDS[1:]])
+    assert [s["doc_id"] for s in found["samples"]] == [0, 2, 3]
+    for sample, record in zip(found["samples"], RECORDS, strict=True):
+        total, n = by_hand(engine, record)
+        assert sample["nll"] == pytest.approx(total, abs=1e-4)
+        assert sample["tokens"] == n
+    alone = held_out_loss(engine, RECORDS[1:2])["samples"][0]
+    assert alone["doc_hash"] == found["samples"][1]["doc_hash"] != found["samples"][0]["doc_hash"]
+
+
 def test_another_style_asks_differently(engine: Engine) -> None:
     assert held_out_loss(engine, RECORDS, "qa")["loss"] != held_out_loss(engine, RECORDS)["loss"]
