@@ -95,6 +95,42 @@ def test_an_unmarked_number_is_an_answer_only_when_asked_for() -> None:
     assert extract(cut, "last_number") == Answer("7", "last_number")
 
 
+@pytest.mark.parametrize(
+    ("text", "answer"),
+    [
+        ("So 3.\nA: 18", "18"), ("A: $1,200.50.\n", "$1,200.50"), ("A: 3\nand more", None), ("A: three", None),
+        ("A: Let's see, 3 eggs", None), ("Plan A: 3", None),
+    ],
+)  # fmt: skip
+def test_a_final_line_of_openais_models(text: str, answer: str | None) -> None:
+    found = extract(text)
+    assert (None if found is None else found.text) == answer
+
+
+def test_what_the_last_program_printed() -> None:
+    text = "```python\nprint(3)\n```\n```output\n3\n```\nThen\n```output\nx\n4.0\n```\nso it is four."
+    assert extract(text, "output") == Answer("4.0", "output")
+    assert extract(text, "boxed|output") == Answer("4.0", "output")
+    assert extract(text + r" \boxed{4}", "boxed|output") == Answer("4", "boxed")
+    assert extract("none", "output") is None
+
+
+@pytest.mark.parametrize(
+    ("text", "answer"),
+    [
+        ("Final Answer: The final answer is $x+1$. I hope it is correct.", "x+1"),
+        ("The answer is: 90\\text{ square\nunits}\nMore.", "90\\text{ square\nunits}"),
+        ("The answer is $\n\\frac12$", "\\frac12"),
+        ("The answer is: {open\nand more", "{open"),
+        ("The answer is: 9\\text{ a.m.}", "9\\text{ a.m.}"),
+    ],
+)
+def test_an_expression_ends_with_its_sentence_and_goes_on_while_it_is_open(text: str, answer: str) -> None:
+    found = extract(text, "phrase", "math")
+    assert found is not None
+    assert found.text.strip() == answer
+
+
 def test_plain_text_is_taken_whole() -> None:
     assert extract("  sun cat \n", form="text") == Answer("sun cat", "text")
     assert extract(" \n", form="text") is None

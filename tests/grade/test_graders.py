@@ -1,10 +1,14 @@
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import pytest
 
 from deltakit.errors import RecipeError
+from deltakit.grade.algebra import Algebra
 from deltakit.grade.answers import Form
 from deltakit.grade.graders import GRADERS, Exact, MetaMath, Symbolic, Verdict
+from deltakit.grade.worker import Compared
 
 
 def test_exact_never_rounds_and_the_scripts_grader_does() -> None:
@@ -60,7 +64,7 @@ def test_the_scripts_grader_has_no_rule_for_text() -> None:
 
 
 def test_algebra_is_asked_only_where_the_cheap_tests_say_no(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("deltakit.grade.graders.shared_worker", lambda: pytest.fail("not needed"))
+    monkeypatch.setattr("deltakit.grade.graders.shared_algebra", lambda: pytest.fail("not needed"))
     assert Symbolic().grade("The answer is: 18.0", "18", "number").correct
     assert Symbolic().grade("a", "a", "text").correct
     assert not Symbolic().grade("a", "b", "text").correct
@@ -68,11 +72,53 @@ def test_algebra_is_asked_only_where_the_cheap_tests_say_no(monkeypatch: pytest.
 
 def test_algebra_and_its_limit_are_noted() -> None:
     pytest.importorskip("math_verify")
-    boxed = r"\boxed{\pi/2}"
-    assert not Exact().grade(boxed, r"\frac{\pi}{2}", "math").correct
-    assert Symbolic(seconds=20).grade(boxed, r"\frac{\pi}{2}", "math") == Verdict(True, r"\pi/2", "boxed", "algebra")
+    boxed = r"\boxed{\frac{d}{dx} x^2}"
+    assert Symbolic(seconds=20).grade(boxed, "2x", "math").note in ("algebra", "")
     endless = Symbolic(seconds=0.3).grade(r"\boxed{10^{10^{10^{10}}}}", "3", "math")
-    assert (endless.correct, endless.note) == (False, "timeout")
+    assert (endless.correct, endless.note, endless.why) == (False, "timeout", "timeout after 0.3 s")
+    assert not Exact().grade(r"\boxed{\pi/2}", r"\frac{\pi}{2}", "math").correct
+    assert Symbolic().grade(r"\boxed{\pi/2}", r"\frac{\pi}{2}", "math") == Verdict(True, r"\pi/2", "boxed")
+
+
+class Stubborn(Algebra):
+    """Algebra that always fails in one way."""
+
+    def __init__(self, why: str) -> None:
+        super().__init__(workers=1)
+        self.why = why
+
+    def settle(self, pairs: Iterable[tuple[str, str]], seconds: float) -> int:
+        self._known |= {(pair, seconds): Compared(False, self.why) for pair in pairs}
+        return 0
+
+
+@pytest.mark.parametrize(
+    ("why", "said"),
+    [
+        ("crash", "no verdict by algebra: crash"),
+        ("error: RecursionError", "no verdict by algebra: error: RecursionError"),
+        ("timeout", "timeout after 5 s"),
+        ("", "not shown to be equal by algebra"),
+    ],
+)
+def test_what_algebra_fails_at_is_wrong_and_said(why: str, said: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("deltakit.grade.graders.shared_algebra", lambda: Stubborn(why))
+    verdict = Symbolic().grade(r"\boxed{\int x}", "3", "math")
+    assert (verdict.correct, verdict.note, verdict.why) == (False, why, said)
+
+
+@pytest.mark.parametrize(
+    ("completion", "gold", "form", "why"),
+    [
+        ("#### 0.5", "1/2", "number", "0.5 = 1/2 as fractions"),
+        ("#### 3", "4", "number", "differs: 3 vs 4"),
+        ("three", "3", "number", "no answer: no mark found"),
+        (r"\boxed{12 m}", r"12\text{ cm}", "math", "units differ: meter vs centimeter"),
+        (r"\boxed{2, 1}", "1,2", "math", "2, 1 = 1,2: equal in some order"),
+    ],
+)
+def test_every_verdict_says_why(completion: str, gold: str, form: Form, why: str) -> None:
+    assert Symbolic().grade(completion, gold, form).why == why
 
 
 def test_graders_are_made_from_words() -> None:

@@ -3,32 +3,38 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Protocol
 
 from deltakit.errors import RecipeError
-from deltakit.grade.answers import EXTRACTORS, Form, extract
-from deltakit.grade.equivalence import same_exactly
+from deltakit.grade.algebra import shared_algebra
+from deltakit.grade.answers import Form, check_rules, extract
+from deltakit.grade.equivalence import judge
 from deltakit.grade.numbers import LONGEST, parse_number
 from deltakit.grade.strings import same_string
-from deltakit.grade.worker import shared_worker
-from deltakit.registry import Registry, did_you_mean
+from deltakit.grade.worker import Compared
+from deltakit.registry import Registry
 
 __all__ = ["GRADERS", "Exact", "Grader", "MetaMath", "Symbolic", "Verdict"]
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """Right or wrong; the answer found (None: none was), the rule that found it, and what else should be known."""
+    """Right or wrong; the answer found (None: none was), the rule that found it, and `why`, to be read.
+
+    `note` names what is counted over a file: "algebra" (only that saw the equality), "timeout", "crash", "error: ...".
+    """
 
     correct: bool
     answer: str | None
     how: str
     note: str = ""
+    why: str = field(default="", compare=False)
 
 
-NOTHING = Verdict(False, None, "none")
+NOTHING = Verdict(False, None, "none", why="no answer: no mark found")
 
 
 class Grader(Protocol):
@@ -39,11 +45,6 @@ class Grader(Protocol):
         ...
 
 
-def _known(how: str) -> None:
-    if how != "marked" and how not in EXTRACTORS:
-        raise RecipeError(f"unknown extractor {how!r}", remedy=did_you_mean(how, ["marked", *EXTRACTORS]))
-
-
 @dataclass(frozen=True)
 class Exact:
     """Exact comparison: numbers as decimals and fractions, never rounded; expressions also as normalised strings."""
@@ -51,33 +52,56 @@ class Exact:
     extract: str = "marked"
 
     def __post_init__(self) -> None:
-        _known(self.extract)
-
-    def grade(self, completion: str, gold: str, form: Form) -> Verdict:
-        found = extract(completion, self.extract, form)
-        return NOTHING if found is None else Verdict(same_exactly(found.text, gold, form), found.text, found.how)
-
-
-@dataclass(frozen=True)
-class Symbolic:
-    """As exact, and where that says no, algebra by math-verify within a limit of `seconds` an item."""
-
-    extract: str = "marked"
-    seconds: float = 5.0
-
-    def __post_init__(self) -> None:
-        _known(self.extract)
-        if not 0 < self.seconds <= 3600:
-            raise RecipeError(f"seconds is {self.seconds}", remedy="give a limit above 0 and up to 3600")
+        check_rules(self.extract)
 
     def grade(self, completion: str, gold: str, form: Form) -> Verdict:
         found = extract(completion, self.extract, form)
         if found is None:
             return NOTHING
-        if form == "text" or same_exactly(found.text, gold, form):
-            return Verdict(same_exactly(found.text, gold, form), found.text, found.how)
-        compared = shared_worker().same(found.text, gold, self.seconds)
-        return Verdict(compared.same, found.text, found.how, compared.why or ("algebra" if compared.same else ""))
+        judged = judge(found.text, gold, form, structure=False)
+        return Verdict(bool(judged.same), found.text, found.how, why=judged.why)
+
+
+@dataclass(frozen=True)
+class Symbolic:
+    """As exact, then by structure and value (sets, intervals, roots); what that leaves open by algebra (math-verify),
+    within a limit of `seconds` an item."""
+
+    extract: str = "marked"
+    seconds: float = 5.0
+
+    def __post_init__(self) -> None:
+        check_rules(self.extract)
+        if not 0 < self.seconds <= 3600:
+            raise RecipeError(f"seconds is {self.seconds}", remedy="give a limit above 0 and up to 3600")
+
+    def prepare(self, items: Iterable[tuple[str, str]], form: Form) -> None:
+        """Decide by algebra, side by side, what the cheap tests leave open in these (completion, gold) pairs."""
+        answers = ((extract(completion, self.extract, form), gold) for completion, gold in items)
+        asked = ((found.text, gold) for found, gold in answers if found is not None)
+        left = [pair for pair in asked if judge(*pair, form).same is None]
+        if left:
+            shared_algebra().settle(left, self.seconds)
+
+    def grade(self, completion: str, gold: str, form: Form) -> Verdict:
+        found = extract(completion, self.extract, form)
+        if found is None:
+            return NOTHING
+        judged = judge(found.text, gold, form)
+        if judged.same is not None:
+            return Verdict(judged.same, found.text, found.how, why=judged.why)
+        compared = shared_algebra().same(found.text, gold, self.seconds)
+        note = compared.why or ("algebra" if compared.same else "")
+        return Verdict(compared.same, found.text, found.how, note, _told(compared, self.seconds))
+
+
+def _told(compared: Compared, seconds: float) -> str:
+    """A verdict by algebra, or why there is none, in words."""
+    if not compared.why:
+        return "equal by algebra" if compared.same else "not shown to be equal by algebra"
+    if compared.why == "timeout":
+        return f"timeout after {seconds:g} s"
+    return f"no verdict by algebra: {compared.why}"
 
 
 _SCRIPT_PHRASE = "The answer is: "
@@ -116,12 +140,14 @@ class MetaMath:
         found, wanted = _rounded(tail.strip()), parse_number(gold)
         if found is None:
             return NOTHING
-        return Verdict(wanted is not None and found == round(wanted), str(found), "phrase")
+        same = wanted is not None and found == round(wanted)
+        return Verdict(same, str(found), "phrase", why=f"rounded to {found}, gold {gold}")
 
     @staticmethod
     def _expression(tail: str, gold: str) -> Verdict:
         answer = tail.partition(".\n")[0].strip().removesuffix(".")
-        return Verdict(same_string(answer, gold), answer, "phrase")
+        same = same_string(answer, gold)
+        return Verdict(same, answer, "phrase", why="equal as strings" if same else f"differs: {answer} vs {gold}")
 
 
 GRADERS = Registry(

@@ -1,71 +1,28 @@
-"""Scores of existing outputs: accuracy with its error bar, what failed, and where two graders differ."""
+"""Scores of existing outputs: accuracy with its error bar, what failed and why, and where two graders differ."""
 
 from __future__ import annotations
 
 import math
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from deltakit.data.jsonl import Bad, Row, bad_rows_error, read_rows
-from deltakit.errors import InputError
-from deltakit.grade.graders import GRADERS, Verdict
-from deltakit.grade.tasks import COMPLETION_FIELD, Task, find_task, gold_of, text_of
+from deltakit.errors import RecipeError
+from deltakit.grade.graders import GRADERS, MetaMath, Symbolic, Verdict
+from deltakit.grade.numbers import parse_number
+from deltakit.grade.outputs import Column, Item, read_columns
+from deltakit.grade.tasks import COMPLETION_FIELD, Task, find_task
 
-__all__ = ["Item", "accuracy", "grade_file", "read_items"]
+__all__ = ["accuracy", "default_grader", "grade_file"]
 
 Z95 = 1.959963984540054  # normal quantile at 97.5 %
 
 
-@dataclass(frozen=True)
-class Item:
-    """One output to be judged, and the line it stands on."""
-
-    line: int
-    completion: str
-    gold: str
-
-
-def _item(row: Row, task: Task, field: str) -> Item | Bad:
-    try:
-        return Item(row.line, text_of(row.value, field), gold_of(task, row.value))
-    except InputError as error:
-        return Bad(row.line, error.message)
-
-
-def _logged(row: Row) -> bool:
-    """Is this a line of lm-eval's own log of samples?"""
-    return isinstance(row.value.get("doc"), dict) and isinstance(row.value.get("resps"), list)
-
-
-def _unlogged(row: Row, field: str) -> Row | Bad:
-    """A logged sample as document and first response."""
-    match row.value["resps"]:
-        case [[str(said), *_], *_] | [str(said), *_]:
-            return Row(row.line, {**row.value["doc"], field: said})
-    return Bad(row.line, "the logged sample holds no response")
-
-
-def _rows(path: Path, field: str) -> list[Row | Bad]:
-    """All rows; of lm-eval's log, which repeats each document for each filter, those of the first filter."""
-    rows = list(read_rows(path))
-    logged = [row for row in rows if isinstance(row, Row) and _logged(row)]
-    if not logged:
-        return rows
-    first = logged[0].value.get("filter")
-    kept = [row for row in rows if isinstance(row, Bad) or row.value.get("filter") == first]
-    return [_unlogged(row, field) if isinstance(row, Row) and _logged(row) else row for row in kept]
-
-
-def read_items(path: Path, task: Task, field: str = COMPLETION_FIELD) -> list[Item]:
-    """The outputs in a JSONL file, or in lm-eval's log; rows that cannot be graded are an InputError that lists all."""
-    taken = [row if isinstance(row, Bad) else _item(row, task, field) for row in _rows(path, field)]
-    bad = [t for t in taken if isinstance(t, Bad)]
-    if bad or not taken:
-        raise bad_rows_error(path, bad, len(taken), f"each line needs {field!r}, and 'gold' or {task.fields[1]!r}")
-    return [t for t in taken if isinstance(t, Item)]
+def default_grader(task: str) -> str:
+    """What a task is graded with unless something else is asked for: expressions by value too, the rest exactly."""
+    return "symbolic" if find_task(task).form == "math" else "exact"
 
 
 def accuracy(correct: int, n: int) -> dict[str, Any]:
@@ -77,9 +34,25 @@ def accuracy(correct: int, n: int) -> dict[str, Any]:
     return {"accuracy": p, "stderr": stderr, "interval": [max(0.0, low), min(1.0, high)]}
 
 
+def _near(verdict: Verdict, gold: str, task: Task) -> Verdict:
+    """A number that the task allows to be a little off."""
+    if verdict.correct or not task.near or verdict.answer is None:
+        return verdict
+    number, wanted = parse_number(verdict.answer), parse_number(gold)
+    if number is None or wanted is None or abs(number - wanted) > task.near:
+        return verdict
+    return replace(verdict, correct=True, why=f"{verdict.answer} is within {task.near:g} of {gold}")
+
+
 def _judge(items: Sequence[Item], grader: str, task: Task) -> list[Verdict]:
+    """A verdict an item, in their order; what only algebra can settle is asked for all items first, side by side."""
     made = GRADERS.parse(grader)
-    return [made.grade(item.completion, item.gold, task.form) for item in items]
+    if isinstance(made, Symbolic):
+        made.prepare([(item.completion, item.gold) for item in items], task.form)
+    verdicts = [made.grade(item.completion, item.gold, task.form) for item in items]
+    if isinstance(made, MetaMath):
+        return verdicts
+    return [_near(verdict, item.gold, task) for item, verdict in zip(items, verdicts, strict=True)]
 
 
 def _differing(items: Sequence[Item], one: Sequence[Verdict], other: Sequence[Verdict]) -> list[dict[str, Any]]:
@@ -93,29 +66,79 @@ def _differing(items: Sequence[Item], one: Sequence[Verdict], other: Sequence[Ve
     ]  # fmt: skip
 
 
-def grade_file(
-    path: str | Path, task: str, grader: str = "exact", diff: str | None = None, field: str = COMPLETION_FIELD
-) -> dict[str, Any]:
-    """Score a JSONL file of outputs, or a log of samples that lm-eval wrote, as plain JSON-able data.
+def _explained(items: Sequence[Item], verdicts: Sequence[Verdict]) -> list[dict[str, Any]]:
+    return [
+        {
+            "line": item.line, "gold": item.gold, "answer": v.answer, "correct": v.correct, "how": v.how,
+            "note": v.note, "why": v.why,
+        }
+        for item, v in zip(items, verdicts, strict=True)
+    ]  # fmt: skip
 
-    A row holds the output in `field`, and the gold answer in "gold" or the task's own field. `grader` is a name or a
-    call such as "exact(extract='phrase')"; with `diff` a second grader, the items that the two judge differently are
-    listed under "differ". Rows that cannot be read are an InputError; nothing is left out.
-    """
-    known = find_task(task)
-    items = read_items(Path(path), known, field)
-    verdicts = _judge(items, grader, known)
+
+def _labelled(items: Sequence[Item], verdicts: Sequence[Verdict]) -> dict[str, Any]:
+    """How often the verdicts are those that the file itself holds, and where they are not."""
+    differ = [
+        {"line": i.line, "gold": i.gold, "answer": v.answer, "correct": v.correct, "label": i.label, "why": v.why}
+        for i, v in zip(items, verdicts, strict=True)
+        if v.correct is not i.label
+    ]
+    return {"agree": len(items) - len(differ), "right": sum(bool(i.label) for i in items), "differ": differ}
+
+
+def _column(column: Column, task: Task, grader: str, diff: str | None, explain: bool, label: bool) -> dict[str, Any]:
+    items, verdicts = column.items, _judge(column.items, grader, task)
     correct = sum(v.correct for v in verdicts)
     result = {
-        "task": known.name, "file": str(path), "grader": grader, "n": len(items), "correct": correct,
-        **accuracy(correct, len(items)),
+        "field": column.name, "n": len(items), "correct": correct, **accuracy(correct, len(items)),
         "no_answer": [i.line for i, v in zip(items, verdicts, strict=True) if v.answer is None],
         "found_by": dict(sorted(Counter(v.how for v in verdicts if v.answer is not None).items())),
         "notes": dict(sorted(Counter(v.note for v in verdicts if v.note).items())),
+        "drawn": column.drawn,
     }  # fmt: skip
+    if explain:
+        result["items"] = _explained(items, verdicts)
+    if label:
+        result["labels"] = _labelled(items, verdicts)
     if diff is not None:
-        others = _judge(items, diff, known)
+        others = _judge(items, diff, task)
         result["other_grader"] = diff
         result["other_accuracy"] = sum(v.correct for v in others) / len(items)
         result["differ"] = _differing(items, verdicts, others)
     return result
+
+
+def grade_file(
+    path: str | Path,
+    task: str,
+    grader: str | None = None,
+    diff: str | None = None,
+    field: str | Sequence[str] = COMPLETION_FIELD,
+    *,
+    gold: str = "",
+    label: str = "",
+    explain: bool = False,
+) -> dict[str, Any]:
+    """Score a file of outputs (see `outputs.read_columns` for its kinds) as plain JSON-able data.
+
+    A row holds the output in `field` and the gold answer in `gold`, by default "gold" or the task's own field.
+    `grader` is a name or a call such as "exact(extract='phrase')", by default the task's (`default_grader`). With
+    `diff`, a second grader, the items that the two judge differently are under "differ"; with `label` those whose
+    stored verdict differs, under "labels"; with `explain` every item and why it was judged so, under "items". With
+    several fields, or models in a file of results, each is one of "columns". Rows that cannot be read are an
+    InputError; nothing is left out.
+    """
+    known = find_task(task)
+    fields = [field] if isinstance(field, str) else list(field)
+    if len(set(fields)) < len(fields) or not fields:
+        raise RecipeError(f"fields: {', '.join(fields) or 'none'}", remedy="name each field once")
+    used = grader or default_grader(task)
+    for name in (used, diff):
+        if name is not None:
+            GRADERS.parse(name)
+    columns = [
+        _column(column, known, used, diff, explain, bool(label))
+        for column in read_columns(Path(path), known, fields, gold, label)
+    ]
+    head = {"task": known.name, "file": str(path), "grader": used}
+    return {**head, **columns[0]} if len(columns) == 1 else {**head, "columns": columns}
