@@ -66,7 +66,7 @@ def test_every_verb_has_help_with_an_example(verb):
     assert "--format" in text
 
 
-WRITERS = ("extract", "apply", "export", "sparsify", "merge", "compress", "sft", "run", "demo", "report", "init")
+WRITERS = ("extract", "apply", "export", "sparsify", "merge", "compress", "sft", "run", "demo", "report", "init", "sweep")
 
 
 @pytest.mark.parametrize("verb", WRITERS)

@@ -31,8 +31,8 @@ def test_every_candidate_and_the_winner_are_merge_recipes(
 ) -> None:
     found = swept(models, tmp_path / "out", monkeypatch)
     names = sorted(p.name for p in (tmp_path / "out").iterdir())
-    assert names == ["candidates", "deltakit.json", "evaluations", "sweep-1.svg", "sweep.html", "sweep.json", "sweep.md",
-                     "winner.yaml"]  # fmt: skip
+    pages = ["sweep-1.svg", "sweep.html", "sweep.json", "sweep.md", "winner.yaml"]
+    assert names == ["candidates", "deltakit.json", "evaluations", *pages]
     assert load_recipe(tmp_path / "out" / "winner.yaml", merge_recipe()).lambda_ == 0.4
     for row in found["candidates"]:
         read = load_recipe(tmp_path / "out" / "candidates" / f"{row['id']}.yaml", merge_recipe())
