@@ -38,7 +38,8 @@ def test_a_weighted_sum_is_an_expression(more: dict[str, object], text: str) -> 
     "more",
     [
         {"method": "ties"}, {"method": "dare_linear", "density": 0.5}, {"method": "della_linear", "density": 0.5},
-        {"base": None}, {"dialect": "mergekit"}, {"dtype": "float16"}, {"vocabulary": "base"}, {"heads": "base"}, {"lora": 4},
+        {"base": None}, {"dialect": "mergekit"}, {"dtype": "float16"}, {"vocabulary": "base"},
+        {"heads": "base"}, {"lora": 4},
         {"post": "lines(alpha=0.2, beta=0.8)"}, {"method": "linear", "normalize": False},
         {"models": [{"model": "base + 0.5*math"}]},
     ],
