@@ -2,10 +2,11 @@ from typing import Any
 
 import pytest
 
-from deltakit.errors import InputError, ResourceError
+from deltakit.errors import InputError, RecipeError, ResourceError
 from deltakit.generate import engine as module
 from deltakit.generate.engine import Engine
 from deltakit.generate.request import Request
+from support.architectures import tiny
 from support.running import running
 
 
@@ -60,7 +61,7 @@ def test_memory_that_runs_out_halves_the_batch(pair: tuple[Any, Any], monkeypatc
         return real(model, requests, stops)
 
     monkeypatch.setattr(module, "decode", small)
-    assert Engine(model, tokenizer, EOS).generate(ask(tokenizer, TEXTS)) == expected
+    assert Engine(model, tokenizer, EOS, form="static").generate(ask(tokenizer, TEXTS)) == expected
     assert sizes == [5, 2, 2, 1]
 
 
@@ -70,7 +71,28 @@ def test_memory_for_not_even_one_row_is_an_error(pair: tuple[Any, Any], monkeypa
 
     monkeypatch.setattr(module, "decode", full)
     with pytest.raises(ResourceError, match="single row"):
-        Engine(*pair, EOS).generate(ask(pair[1], TEXTS))
+        Engine(*pair, EOS, form="static").generate(ask(pair[1], TEXTS))
+
+
+def test_both_forms_say_the_same_and_a_wrong_one_is_refused(pair: tuple[Any, Any]) -> None:
+    model, tokenizer = pair
+    asked = ask(tokenizer, TEXTS, stop=("e",)) + ask(tokenizer, TEXTS, temperature=1.0, top_p=0.9, seed=3)
+    pairs = [((1, 5, 9), (30, 31)), ((4,), (8, 9, 10, 11)), ((1, 5, 9), (7,))]
+    slots, static = (Engine(model, tokenizer, EOS, form=form) for form in ("slots", "static"))
+    assert slots.over_slots
+    assert not static.over_slots
+    assert slots.generate(asked) == static.generate(asked)
+    for found, want in zip(slots.score(pairs), static.score(pairs), strict=True):
+        assert found == pytest.approx(want, abs=1e-4)
+    with pytest.raises(RecipeError, match="form 'paged'"):
+        Engine(model, tokenizer, EOS, form="paged")
+
+
+def test_an_unknown_architecture_runs_in_static_batches(pair: tuple[Any, Any]) -> None:
+    model = tiny("bert").model
+    assert not Engine(model, pair[1], EOS).over_slots
+    with pytest.raises(InputError, match="'bert' has not been proved token-exact"):
+        Engine(model, pair[1], EOS, form="slots")
 
 
 def test_requests_beyond_the_context_are_counted_before_anything_runs(pair: tuple[Any, Any]) -> None:

@@ -9,17 +9,21 @@ from deltakit.errors import ResourceError
 __all__ = ["batches", "run_batches"]
 
 
-def batches(lengths: Sequence[int], budget: int, max_rows: int) -> list[list[int]]:
-    """Indices in batches, by falling length; rows times the longest length of a batch stays within `budget`.
+def batches(lengths: Sequence[int], budget: int, max_rows: int, order: Sequence[int] = ()) -> list[list[int]]:
+    """Indices in batches, by falling length or in the `order` given; rows times the longest length of a batch stays
+    within `budget`.
 
     A request longer than the budget runs alone. Ties keep their order, so the plan is a function of the lengths.
     """
     out: list[list[int]] = []
-    for index in sorted(range(len(lengths)), key=lambda i: -lengths[i]):
-        if out and len(out[-1]) < max_rows and (len(out[-1]) + 1) * lengths[out[-1][0]] <= budget:
+    longest = 0
+    for index in order or sorted(range(len(lengths)), key=lambda i: -lengths[i]):
+        longest = max(longest, lengths[index]) if out else lengths[index]
+        if out and len(out[-1]) < max_rows and (len(out[-1]) + 1) * longest <= budget:
             out[-1].append(index)
         else:
             out.append([index])
+            longest = lengths[index]
     return out
 
 

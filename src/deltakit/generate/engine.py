@@ -6,12 +6,17 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from deltakit.errors import InputError
+from deltakit.errors import InputError, RecipeError
 from deltakit.generate.backend import Done, Pair, Scored
 from deltakit.generate.batches import batches, run_batches
+from deltakit.generate.continuous import Limits, decode_slots
 from deltakit.generate.decode import decode
+from deltakit.generate.families import unfit
+from deltakit.generate.hook import hooked
+from deltakit.generate.prefix import shared_prefixes
 from deltakit.generate.request import Completion, Request
-from deltakit.generate.score import score
+from deltakit.generate.scheduler import ordered
+from deltakit.generate.score import score, score_slots
 from deltakit.generate.stops import Stops, cut, eos_ids
 from deltakit.generate.voices import voices_of
 from deltakit.runtime import load_tokenizer, threads_for
@@ -20,8 +25,9 @@ from deltakit.runtime.memory import ran_out
 if TYPE_CHECKING:
     from deltakit.tenants import ResidentBase
 
-__all__ = ["Engine"]
+__all__ = ["FORMS", "Engine"]
 
+FORMS = ("auto", "slots", "static")
 _LOGITS = 1 << 27  # elements of logits that one scoring batch may make
 
 
@@ -29,7 +35,9 @@ _LOGITS = 1 << 27  # elements of logits that one scoring batch may make
 class Engine:
     """`eos` ids end an answer; `batch_tokens` bounds rows times (prompt + answer) of a batch, `max_rows` its rows.
 
-    Over a `resident` base every request may name a tenant, whose model, tokenizer and EOS are then its own.
+    `chunk` bounds the tokens of prompts that one pass computes. `form` "auto" runs over slots where the architecture is
+    known, else in static batches; "slots" and "static" insist. Over a `resident` base every request may name a tenant,
+    whose model, tokenizer and EOS are then its own.
     """
 
     model: Any
@@ -38,9 +46,17 @@ class Engine:
     batch_tokens: int = 32_768
     max_rows: int = 256
     resident: ResidentBase | None = None
+    chunk: int = 8192
+    form: str = "auto"
+
+    def __post_init__(self) -> None:
+        if self.form not in FORMS:
+            raise RecipeError(f"form {self.form!r}", remedy=f"use one of {', '.join(FORMS)}")
+        if self.form == "slots" and unfit(self.model):
+            raise InputError(f"this model cannot run over slots: {unfit(self.model)}", remedy="use the form auto")
 
     @classmethod
-    def over(cls, resident: ResidentBase, **limits: int) -> Engine:
+    def over(cls, resident: ResidentBase, **limits: Any) -> Engine:
         """An engine over a resident base and its tenants, those attached later too."""
         tokenizer = load_tokenizer(resident.sidecar)
         return cls(resident.model, tokenizer, eos_ids(tokenizer, resident.sidecar), resident=resident, **limits)
@@ -48,6 +64,11 @@ class Engine:
     def tokenizer_of(self, tenant: str | None = None) -> Any:
         """The tokenizer that a tenant's prompts are encoded with; None is the model itself."""
         return self.tokenizer if tenant is None or self.resident is None else self.resident.tenant(tenant).tokenizer
+
+    @property
+    def over_slots(self) -> bool:
+        """Whether rows are refilled as they end; else batches are static, for architectures that are not known."""
+        return self.form != "static" and not unfit(self.model)
 
     @property
     def context(self) -> int:
@@ -65,13 +86,21 @@ class Engine:
         voices = voices_of(self.resident, self.tokenizer, self.eos, [r.tenant for r in requests])
         out: dict[int, Completion] = {}
 
+        def ended(i: int, tokens: list[int], reason: str) -> None:
+            out[i] = _completion(tokens, reason, requests[i], voices.stops[requests[i].tenant])
+            done(i, out[i])
+
         def run(batch: list[int]) -> None:
             asked = [requests[i] for i in batch]
-            for i, (tokens, reason) in zip(batch, decode(self.model, asked, voices), strict=True):
-                out[i] = _completion(tokens, reason, requests[i], voices.stops[requests[i].tenant])
-                done(i, out[i])
+            for i, found in zip(batch, decode(self.model, asked, voices), strict=True):
+                ended(i, *found)
 
-        self._run([r.length for r in requests], self.batch_tokens, run)
+        if self.over_slots:
+            limits = Limits(self.batch_tokens, self.max_rows, self.chunk, _LOGITS)
+            with threads_for(self.model.num_parameters(), self.model.device.type):
+                decode_slots(self.model, requests, voices, limits, ended)
+        else:
+            self._run([r.length for r in requests], self.batch_tokens, run)
         return [out[i] for i in range(len(requests))]
 
     def score(
@@ -90,20 +119,37 @@ class Engine:
         names = list(tenants) or [None] * len(pairs)
         voices = voices_of(self.resident, self.tokenizer, self.eos, names)
 
+        slotted = self.over_slots
+        order = ordered(lengths, list(zip(names, map(tuple, (c for c, _ in pairs)), strict=True))) if slotted else []
+        shared = shared_prefixes(
+            [(n, c, len(c) - 1) for n, (c, _) in zip(names, pairs, strict=True)] if slotted else []
+        )
+        vocabulary = self.model.config.get_text_config().vocab_size
+        kept = max(1, _LOGITS // vocabulary)
+
         def run(batch: list[int]) -> None:
-            with voices.rows([names[i] for i in batch]):
-                found = score(self.model, [pairs[i] for i in batch])
+            some, own = [pairs[i] for i in batch], [names[i] for i in batch]
+            if slotted:
+                found = score_slots(self.model, some, own, voices, [shared[i] for i in batch], self.chunk, kept)
+            else:
+                with voices.rows(own):
+                    found = score(self.model, some)
             for i, value in zip(batch, found, strict=True):
                 out[i] = value
                 done(i, value)
 
-        vocabulary = self.model.config.get_text_config().vocab_size
-        self._run(lengths, min(self.batch_tokens, max(1, _LOGITS // vocabulary)), run)
+        if slotted:
+            with hooked(self.model):
+                self._run(lengths, self.batch_tokens, run, order)
+        else:
+            self._run(lengths, min(self.batch_tokens, kept), run)
         return [out[i] for i in range(len(pairs))]
 
-    def _run(self, lengths: list[int], budget: int, run: Callable[[list[int]], None]) -> None:
+    def _run(
+        self, lengths: list[int], budget: int, run: Callable[[list[int]], None], order: Sequence[int] = ()
+    ) -> None:
         with threads_for(self.model.num_parameters(), self.model.device.type):
-            run_batches(batches(lengths, budget, self.max_rows), run, ran_out)
+            run_batches(batches(lengths, budget, self.max_rows, order), run, ran_out)
 
     def _fit(self, lengths: list[int], what: str) -> None:
         over = [n for n in lengths if self.context and n > self.context]

@@ -1,4 +1,4 @@
-"""Log-likelihood of given continuations: one forward pass, only the continuation's logits."""
+"""Log-likelihood of given continuations: what contexts share is computed once, and no logit that is not wanted."""
 
 from __future__ import annotations
 
@@ -7,24 +7,64 @@ from typing import Any
 
 import torch
 
+from deltakit.generate.backend import Pair, Scored
 from deltakit.generate.decode import forward, left_padded
+from deltakit.generate.prefill import Span, prefill
+from deltakit.generate.prefix import Prefix
+from deltakit.generate.slots import SlotCache
+from deltakit.generate.step import Steps
+from deltakit.generate.voices import Names, Voices
 
-__all__ = ["score"]
+__all__ = ["score", "score_slots"]
 
 
 @torch.inference_mode()
-def score(model: Any, pairs: Sequence[tuple[Sequence[int], Sequence[int]]]) -> list[tuple[float, bool]]:
-    """Per (context, continuation) pair of token ids, in one batch: the sum of log-probabilities of the continuation
-    (natural log, float32 softmax, float64 sum) and whether greedy decoding would give it. Neither may be empty."""
+def score(model: Any, pairs: Sequence[Pair]) -> list[Scored]:
+    """Per (context, continuation) pair of token ids, in one padded batch: the sum of log-probabilities of the
+    continuation (natural log, float32 softmax, float64 sum) and whether greedy decoding would give it. Neither may be
+    empty."""
     ids, mask = left_padded([[*context, *continuation] for context, continuation in pairs], model.device)
     positions = (mask.cumsum(1) - 1).clamp(min=0)
     keep = max(len(continuation) for _, continuation in pairs) + 1
     logits = forward(model, ids, mask, positions, None, keep)
     out = []
     for row, (_, continuation) in enumerate(pairs):
-        n = len(continuation)
-        wanted = ids[row, -n:]
-        share = torch.log_softmax(logits[row, -n - 1 : -1].float(), -1)
-        picked = share.gather(1, wanted[:, None])[:, 0]
-        out.append((float(picked.double().sum()), bool((share.argmax(-1) == wanted).all())))
+        out.append(_likelihood(logits[row, -len(continuation) - 1 : -1], continuation))
     return out
+
+
+@torch.inference_mode()
+def score_slots(
+    model: Any,
+    pairs: Sequence[Pair],
+    names: Names,
+    voices: Voices,
+    prefixes: Sequence[Prefix | None],
+    chunk: int,
+    kept: int,
+) -> list[Scored]:
+    """The same over slots, within `hooked`: at most `chunk` tokens and `kept` logits' rows a pass. Pair i is of tenant
+    names[i]; `prefixes` are shorter than their contexts."""
+    width = max(len(context) + len(continuation) for context, continuation in pairs)
+    steps = Steps(model, voices, SlotCache.of(model, len(pairs), width))
+    spans = [
+        Span(slot, (*context, *continuation[:-1]), len(context) - 1, names[slot], prefixes[slot])
+        for slot, (context, continuation) in enumerate(pairs)
+    ]
+    found: list[list[Scored]] = [[] for _ in pairs]
+    seen = [0] * len(pairs)
+
+    def take(i: int, logits: torch.Tensor) -> None:
+        start, seen[i] = seen[i], seen[i] + len(logits)
+        found[i].append(_likelihood(logits, pairs[i][1][start : seen[i]]))
+
+    prefill(steps, spans, chunk, kept, take)
+    return [(sum(total for total, _ in parts), all(greedy for _, greedy in parts)) for parts in found]
+
+
+def _likelihood(logits: torch.Tensor, wanted: Sequence[int]) -> Scored:
+    """logits (tokens, vocabulary) before each wanted token."""
+    ids = torch.tensor(list(wanted), device=logits.device)
+    share = torch.log_softmax(logits.float(), -1)
+    picked = share.gather(1, ids[:, None])[:, 0]
+    return float(picked.double().sum()), bool((share.argmax(-1) == ids).all())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from deltakit.checkpoint.sidecar import Sidecar
@@ -27,31 +28,26 @@ def eos_ids(tokenizer: Any, sidecar: Sidecar) -> frozenset[int]:
 
 
 class Stops:
-    """Watches one batch's answers. A stop string that is itself one special token is watched as an id."""
+    """Watches answers. A stop string that is itself one special token is watched as an id."""
 
     def __init__(self, tokenizer: Any, eos: frozenset[int]) -> None:
         self._tokenizer, self._eos = tokenizer, eos
         self._special = {str(t): int(tokenizer.convert_tokens_to_ids(t)) for t in tokenizer.all_special_tokens}
+        self._watches: dict[tuple[str, ...], _Watch] = {}
+
+    def reason(self, tokens: Sequence[int], stop: Sequence[str], limit: int) -> str:
+        """ "eos", "stop", "length" or "" (goes on), after a token was appended to an answer."""
+        if tokens[-1] in self._eos:
+            return "eos"
+        if stop and self._stopped(tokens, tuple(stop)):
+            return "stop"
+        return "length" if len(tokens) >= limit else ""
 
     def reasons(
         self, answers: Sequence[Sequence[int]], stops: Sequence[Sequence[str]], limits: Sequence[int]
     ) -> list[str]:
-        """Per row "eos", "stop", "length" or "" (goes on), after a token was appended to every answer.
-
-        Only as many last tokens are decoded as a stop string can reach; a hit is confirmed on the whole answer.
-        """
-        out = [self._by_id(tokens, stop) for tokens, stop in zip(answers, stops, strict=True)]
-        open_rows = [row for row, reason in enumerate(out) if not reason and stops[row]]
-        tails = self.decode([answers[row][-_reach(stops[row]) :] for row in open_rows])
-        for row, tail in zip(open_rows, tails, strict=True):
-            inside = "\ufffd" in tail and len(answers[row]) > _reach(stops[row])  # it may begin inside a character
-            near = inside or cut(tail, stops[row])[1]
-            if near and cut(self.decode([answers[row]])[0], stops[row])[1]:
-                out[row] = "stop"
-        return [
-            reason or ("length" if len(tokens) >= limit else "")
-            for reason, tokens, limit in zip(out, answers, limits, strict=True)
-        ]
+        """`reason` of every row."""
+        return [self.reason(*row) for row in zip(answers, stops, limits, strict=True)]
 
     def decode(self, rows: Sequence[Sequence[int]]) -> list[str]:
         """Texts without special tokens, spaces as they are; by the fast tokenizer's own batch call if it has one."""
@@ -61,10 +57,35 @@ class Stops:
         plain = {"skip_special_tokens": True, "clean_up_tokenization_spaces": False}
         return [self._tokenizer.decode(list(r), **plain) for r in rows]
 
-    def _by_id(self, tokens: Sequence[int], stop: Sequence[str]) -> str:
-        if tokens[-1] in self._eos:
-            return "eos"
-        return "stop" if tokens[-1] in {self._special[s] for s in stop if s in self._special} else ""
+    def _stopped(self, tokens: Sequence[int], stop: tuple[str, ...]) -> bool:
+        """Only a token that can complete a stop string is looked at; of the answer only as many last tokens are decoded
+        as a stop string can reach, and a hit is confirmed on the whole."""
+        watch = self._watches.get(stop)
+        if watch is None:
+            ids = frozenset(self._special[s] for s in stop if s in self._special)
+            watch = self._watches[stop] = _Watch(ids, _reach(stop), frozenset(s[-1] for s in stop))
+        last = tokens[-1]
+        if last in watch.ids:
+            return True
+        if last not in watch.completing:
+            twice = self.decode([[last, last]])[0]  # a first token may lose its space
+            watch.completing[last] = "\ufffd" in twice or any(end in twice for end in watch.ends)
+        if not watch.completing[last]:
+            return False
+        tail = self.decode([tokens[-watch.reach :]])[0]
+        near = ("\ufffd" in tail and len(tokens) > watch.reach) or cut(tail, stop)[1]  # it may begin inside a character
+        return near and cut(self.decode([tokens])[0], stop)[1]
+
+
+@dataclass(frozen=True)
+class _Watch:
+    """For one set of stop strings: those that are tokens, how many tokens one may touch, their last characters, and
+    which tokens have been seen to hold such a character or a part of one."""
+
+    ids: frozenset[int]
+    reach: int
+    ends: frozenset[str]
+    completing: dict[int, bool] = field(default_factory=dict)
 
 
 def _reach(stop: Sequence[str]) -> int:

@@ -1,6 +1,6 @@
 """How kernels are compiled: without the interpreter's lock, to IEEE arithmetic, and kept on disk between runs.
 
-No fast-math: no contraction to fused multiply-add and no reordering of sums, so the numpy form's bits come out. The
+No fast-math unless asked for: no contraction to fused multiply-add and no reordering of sums, so the numpy form's bits come out. The
 compiled code lies under a digest of the sources beside the function and of those here, in NUMBA_CACHE_DIR or the user's
 cache folder: a package folder may be read-only, and no kernel outlives a change to a helper in another file. Where
 nothing can be written, a run compiles for itself.
@@ -11,7 +11,7 @@ from __future__ import annotations
 import hashlib
 import logging
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -27,12 +27,13 @@ _HERE = Path(__file__).parent
 F = TypeVar("F", bound=Callable[..., Any])
 
 
-def compiled(function: F) -> F:
-    """The compiled function; it compiles at its first call, or is loaded from disk."""
+def compiled(function: F, fast: Iterable[str] = ()) -> F:
+    """The compiled function; it compiles at its first call, or is loaded from disk. `fast` names what LLVM may do to
+    floats (reassoc, contract, ...) where another order of sums is no harm."""
     before, folder = numba.config.CACHE_DIR, _folder(Path(function.__code__.co_filename).parent)
     numba.config.CACHE_DIR = str(folder or "")
     try:
-        made: F = numba.njit(nogil=True, error_model="numpy", cache=folder is not None)(function)
+        made: F = numba.njit(nogil=True, error_model="numpy", fastmath=set(fast), cache=folder is not None)(function)
         return made
     finally:
         numba.config.CACHE_DIR = before
