@@ -10,13 +10,12 @@ from deltakit.data.locate import VARIABLE
 from deltakit.data.synthetic import generate
 from deltakit.errors import InputError, RecipeError
 from deltakit.prompts import alpaca, metamath
-from deltakit_eval.tasks import describe, headline, is_ours, load_tasks, wants_chat
+from deltakit_eval.tasks import describe, headline, is_ours, load_tasks, task_manager, wants_chat
 
 pytest.importorskip("lm_eval")
 
 import lm_eval  # noqa: E402
 from lm_eval.api.model import LM  # noqa: E402
-from lm_eval.tasks import TaskManager  # noqa: E402
 
 
 class Replay(LM):
@@ -39,9 +38,7 @@ class Replay(LM):
 
 
 def evaluate(model: Replay, tasks: dict[str, Any]) -> dict[str, Any]:
-    done: dict[str, Any] = lm_eval.simple_evaluate(
-        model, tasks=list(tasks.values()), task_manager=TaskManager(include_defaults=False)
-    )
+    done: dict[str, Any] = lm_eval.simple_evaluate(model, tasks=list(tasks.values()), task_manager=task_manager())
     return done
 
 

@@ -22,12 +22,16 @@ deltakit eval models/math --tasks gsm8k,gsm8k:cot8 --samples 16 --temperature 0.
 @click.command(epilog=example(EXAMPLE))
 @click.argument("models", nargs=-1, required=True, metavar="MODEL...")
 @click.option(
-    "--tasks", multiple=True, help="Names with commas between: gsm8k, math500, toy_math, ..., or lm-eval's own."
+    "--tasks",
+    multiple=True,
+    help="Names with commas between: TASK or TASK:STYLE (see ls tasks), lm-eval's own, or YAML files of tasks.",
 )
 @click.option("--limit", type=int, help="Only the first so many items of each task.")
+@click.option("--subset", type=int, help="So many items of each task, drawn by the seed from all of them.")
+@click.option("--split", default="test", show_default=True, help="Which documents: test, or train where a task has it.")
 @click.option("--data", multiple=True, metavar="[TASK=]PATH", help="Local data: a folder, or a JSONL file of one task.")
 @click.option("--loss", type=click.Path(path_type=Path), help="Also the held-out loss on the records of this file.")
-@click.option("--style", help="Ask in this prompt style instead of each task's own.")
+@click.option("--style", help="The prompt style of tasks that are named without one.")
 @click.option("--chat-template", is_flag=True, help="Ask through the tokenizer's chat template.")
 @click.option("--max-new-tokens", type=int, help="Instead of each task's own.")
 @click.option("--mode", help="The way to an answer: hints, best_of(n=8), ...; left out: as each task says.")

@@ -16,7 +16,17 @@ from deltakit.prompts import check_style
 from deltakit_eval.tasks.names import PREFIX, STOCK, Variant, find_variant, parse_variant, short_name, task_names
 from deltakit_eval.tasks.stock import load_stock
 
-__all__ = ["PREFIX", "describe", "headline", "is_ours", "load_tasks", "short_name", "task_names", "wants_chat"]
+__all__ = [
+    "PREFIX",
+    "describe",
+    "headline",
+    "is_ours",
+    "load_tasks",
+    "short_name",
+    "task_manager",
+    "task_names",
+    "wants_chat",
+]
 
 
 def headline(name: str) -> str:
@@ -53,6 +63,13 @@ def _data_of(variant: Variant, data: str | Path | Mapping[str, str | Path] | Non
     return None if data is None else str(data)
 
 
+def task_manager() -> Any:
+    """An lm_eval TaskManager without lm-eval's own tasks, whose index takes seconds to build."""
+    from lm_eval.tasks import TaskManager
+
+    return TaskManager(include_defaults=False)
+
+
 @contextmanager
 def _quiet() -> Iterator[None]:
     """Without lm-eval's remark that a task with documents of its own takes metadata: here it was given."""
@@ -66,13 +83,11 @@ def _quiet() -> Iterator[None]:
 
 
 def _ours(variant: Variant, metadata: Mapping[str, Any]) -> Any:
-    from lm_eval.tasks import TaskManager
-
     from deltakit_eval.tasks.config import config
 
     given = {key: value for key, value in metadata.items() if value is not None}
     with _quiet():
-        loaded: dict[str, Any] = TaskManager(include_defaults=False).load([config(variant, given)])["tasks"]
+        loaded: dict[str, Any] = task_manager().load([config(variant, given)])["tasks"]
     return loaded[variant.full]
 
 

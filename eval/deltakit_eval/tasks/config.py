@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from deltakit.grade.tasks import Task
-from deltakit_eval.tasks import scoring
+from deltakit_eval.tasks import scoring, tested
 from deltakit_eval.tasks.documents import load
 from deltakit_eval.tasks.names import Variant
 
@@ -63,7 +63,15 @@ _RULES = Scheme(
     },
 )
 _ANSWERS = {"number": _NUMBERS, "math": _EXPRESSIONS, "text": _TEXTS}
-_SCHEMES = {"abstain": _ABSTAINING, "rules": _RULES}
+_PROGRAMS = Scheme(
+    tested.passed,
+    {
+        "tested": (tested.tested, "strict: the code block, else the whole response, as it continues the prompt"),
+        "trimmed": (tested.trimmed, "flexible: that, without the lines at its end that break it"),
+    },
+    {"pass@1": "mean"},
+)
+_SCHEMES = {"abstain": _ABSTAINING, "programs": _PROGRAMS, "rules": _RULES}
 
 
 def scheme_of(task: Task) -> Scheme:

@@ -1,0 +1,66 @@
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+
+import pytest
+
+from deltakit.errors import UnsafeError
+from deltakit.generate.play import Run
+from deltakit.sandbox import Outcome
+from deltakit.sandbox.probe import available
+from deltakit_eval.tasks import load_tasks, tested
+
+ITEM = {"test_setup_code": "", "test_list": ["assert one() == 1"]}
+DOC = {"details": json.dumps(ITEM)}
+
+
+def test_all_responses_of_a_task_are_run_at_once_and_told_apart() -> None:
+    asked: list[Sequence[Run]] = []
+
+    def run(programs: Sequence[Run]) -> list[Outcome]:
+        asked.append(programs)
+        right = ["return 1" in p.program for p in programs]
+        return [Outcome("", "" if r else "AssertionError", "ok" if r else "error", 0.1) for r in right]
+
+    responses = [["def one(): return 1", "<think>return 1</think>def one(): return 2"], ["def one(): return 1\n("]]
+    with tested.running(run):
+        strict = tested.tested(responses, [DOC, DOC])
+        tested.trimmed(iter(responses), iter([DOC, DOC]))
+    assert strict == [["passed", "error: AssertionError"], ["passed"]]
+    assert [len(programs) for programs in asked] == [3, 3]
+    assert {p.seconds for p in asked[0]} == {tested.SECONDS}
+    assert "return 1" not in asked[0][1].program  # a thought is no answer
+    assert "\n(" in asked[0][2].program
+    assert "\n(" not in asked[1][2].program
+
+
+def test_without_a_runner_a_sandbox_is_opened_or_it_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    if available() is not None:
+        assert tested.tested([["def one(): return 1"]], [DOC]) == [["passed"]]
+
+    def refuse() -> None:
+        raise UnsafeError("not run")
+
+    monkeypatch.setattr(tested, "open_sandbox", refuse)
+    with pytest.raises(UnsafeError):
+        tested.tested([["def one(): return 1"]], [DOC])
+
+
+def test_passed_is_passed_and_nothing_else() -> None:
+    assert tested.passed(DOC, ["passed"]) == {"pass@1": 1.0}
+    assert tested.passed(DOC, ["exited: passed"]) == {"pass@1": 0.0}
+
+
+def test_code_tasks_load_and_say_what_they_need(shared_data) -> None:
+    names = ["humaneval", "mbpp", "mbpp:code", "humaneval:chat", "gsm8k:tir", "gsm8k:pot", "gsm8k"]
+    tasks = load_tasks(names, data=shared_data, limit=2)
+    assert [tested.runs_programs(task) for task in tasks.values()] == [True] * 6 + [False]
+    (first, _) = tasks["deltakit_mbpp"].eval_docs
+    assert first["prompt"].startswith('"""\nWrite a python function to remove first and last occurrence')
+    assert 'assert remove_Occ("hello","l") == "heo"\n' in first["prompt"]
+    assert "\r" not in first["prompt"]
+    (begun, _) = tasks["deltakit_humaneval"].eval_docs
+    assert begun["prompt"] == json.loads(begun["details"])["prompt"]
+    asked = tasks["deltakit_mbpp_code"].eval_docs[0]["prompt"]
+    assert asked.endswith("### Response:")
