@@ -47,15 +47,18 @@ def test_it_compiles_to_machine_code_within_the_shared_memory_of_a_gpu(
         "cap": "fp32",
     }
     fixed: dict[str, Any] = {"HEADS": 32, "SIZE": 128, "D": 128, "SPLITS": 4, "SINKS": True}
-    more = {"GROUP": 4, "M": 16, "BLOCK": 64, "WINDOW": 4096, "CAPPED": True, "PAGED": True}
+    more = {"GROUP": 4, "M": 16, "BLOCK": 64, "WINDOW": 4096, "CAPPED": True, "PAGED": False}
     for kernel, constants in ((decode._attend_part, {**fixed, **more}), (decode._combine, {**fixed, "S": 4})):
         types = {n: "constexpr" if n in constants else kinds.get(n, "i32") for n in kernel.arg_names}
-        source = ASTSource(fn=kernel, signature=types, constexprs=constants)
+        even = [i for i, (n, kind) in enumerate(types.items()) if kind != "constexpr" and n not in ("scale", "cap")]
+        marks = {(i,): [["tt.divisibility", 16]] for i in even}  # as a launch finds of aligned tensors
+        source = ASTSource(fn=kernel, signature=types, constexprs=constants, attrs=marks)
         built = triton.compile(source, target=GPUTarget("cuda", arch, 32))
         assert len(built.asm["cubin"]) > 1000
-        assert built.metadata.shared < 100 << 10
+        assert built.metadata.shared < 99 << 10
         if kernel is decode._attend_part:
             assert "mma.sync" in built.asm["ptx"], "the products of 16 rows run on the tensor cores"
+            assert "cp.async.cg.shared.global" in built.asm["ptx"], "keys and values are fetched ahead, 16 bytes each"
 
 
 @pytest.mark.cuda

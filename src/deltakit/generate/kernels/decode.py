@@ -15,6 +15,9 @@ import triton.language as tl
 
 __all__ = ["decode_attention"]
 
+_STAGE = (
+    1 << 14
+)  # bytes of keys in flight at a time, and as many of values: three stages fit in any GPU's shared memory
 _LEAST = 16  # rows, columns and depth that a matrix product of the tensor cores takes at least
 
 
@@ -143,7 +146,7 @@ def decode_attention(
         *query.stride()[:2], *keys.stride()[:3], *values.stride()[:3], *out.stride()[:2],
         pages, page, scale, softcap, split,
         GROUP=group, M=max(_LEAST, triton.next_power_of_2(group)),
-        BLOCK=64 if depth * keys.element_size() <= 512 else 32,  # so that its keys and values fit in shared memory
+        BLOCK=max(_LEAST, min(64, _STAGE // (depth * keys.element_size()))),
         WINDOW=window, CAPPED=softcap > 0, PAGED=table.ndim == 2, enable_fp_fusion=True, **shape,
     )  # fmt: skip
     if splits > 1:
