@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import re
 from collections.abc import Callable, Hashable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -16,7 +16,7 @@ from deltakit.checkpoint.sidecar import Sidecar
 from deltakit.delta.adapter import adapter_delta, is_adapter, open_adapter
 from deltakit.delta.applied import Applied
 from deltakit.delta.difference import difference
-from deltakit.delta.expression import Delta, add, check_base, scale
+from deltakit.delta.expression import Delta, Entries, add, check_base, scale
 from deltakit.delta.file.container import is_delta, open_archive, open_delta
 from deltakit.errors import CheckpointError, InputError, MismatchError, RecipeError
 from deltakit.tensors import TensorMap
@@ -37,7 +37,7 @@ __all__ = [
 RECIPE_OPENER = "deltakit.merge.open:open_recipe"
 RECIPE_MODELS = "deltakit.merge.open:recipe_models"
 
-Shared: TypeAlias = dict[Hashable, Delta]
+Shared: TypeAlias = dict[Hashable, Any]  # opened bases and deltas
 _OPERATOR = re.compile(r"\s+([+-])(?:\s+|$)")
 _SCALED = re.compile(r"^(?P<coef>[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)\s*\*\s*(?P<name>\S.*)$")
 _NESTED = 8  # stored expressions within each other
@@ -108,20 +108,36 @@ def open_model(text: str, *, dequantise: bool = False, shared: Shared | None = N
         return _alone(text, path, dequantise)
     if path.suffix in (".yaml", ".yml") or is_delta(path) or is_adapter(path):
         raise RecipeError(f"{text!r}: {first!r} is no checkpoint", remedy="an expression begins with a base checkpoint")
-    base = open_floats(first)  # a sum over codes can only mean the numbers that they stand for
-    deltas = [
-        scale(_operand_delta(o.name, base, dequantise, {} if shared is None else shared), o.coef) for o in operands
-    ]
+    shared = {} if shared is None else shared
+    base = _shared_base(first, shared)
+    deltas = [scale(_shared_delta(o.name, base, dequantise, shared), o.coef) for o in operands]
     return applied(base, add(deltas), text)
 
 
-def _operand_delta(name: str, base: Checkpoint, dequantise: bool, shared: Shared) -> Delta:
-    paths = sorted({p.resolve() for top in local_paths(name) for p in (top, *(top.iterdir() if top.is_dir() else ()))})
-    state = [(str(p), p.stat().st_size, p.stat().st_mtime_ns) for p in paths]
-    key = (name, str(base.source), fingerprint(base), dequantise, *state)
+def _shared_base(name: str, shared: Shared) -> Checkpoint:
+    """A sum over codes can only mean the numbers that they stand for."""
+    key = ("base", name, _state(name))
     if key not in shared:
-        shared[key] = open_as_delta(name, base, dequantise=dequantise)
-    return shared[key]
+        shared[key] = open_floats(name)
+    found: Checkpoint = shared[key]
+    return found
+
+
+def _shared_delta(name: str, base: Checkpoint, dequantise: bool, shared: Shared) -> Delta:
+    """An operand whose terms are made once and bound to this base."""
+    key = ("delta", name, id(base), dequantise, _state(name))  # the base is held by the same map
+    if key not in shared:
+        delta = open_as_delta(name, base, dequantise=dequantise).bind(base)
+        shared[key] = replace(delta, entries=Entries(delta.specs, delta.entries.__getitem__))
+    found: Delta = shared[key]
+    return found
+
+
+def _state(name: str) -> tuple[tuple[str, int, int], ...]:
+    """Size and time of every file behind a name: a changed one is opened anew."""
+    tops = {path.resolve() for path in local_paths(name)}
+    files = sorted({path for top in tops for path in (top, *(top.iterdir() if top.is_dir() else ()))})
+    return tuple((str(path), path.stat().st_size, path.stat().st_mtime_ns) for path in files)
 
 
 def applied(base: Checkpoint, delta: Delta, source: str) -> Model:

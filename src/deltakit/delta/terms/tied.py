@@ -32,7 +32,7 @@ class Tied(Term):
         """The tuned bytes of rows lo..hi."""
 
     def bind(self, base: TensorMap, name: str) -> Self:
-        return replace(self, base=base, name=name)
+        return self if self.base is base and self.name == name else replace(self, base=base, name=name)
 
     def rows(self, lo: int, hi: int) -> Float32:
         tuned = to_float32(self.bits(lo, hi), self.spec.dtype).reshape(hi - lo, self.spec.row_size)
