@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from deltakit.generate.blocks import fenced, program_in
+from deltakit.generate.blocks import fenced, is_python, program_in
 
 
 def shape(text: str) -> list[tuple[str, str, bool]]:
@@ -52,3 +52,11 @@ def test_a_block_knows_where_it_stands():
 )
 def test_the_program_of_a_response(text, program):
     assert program_in(text) == program
+
+
+@pytest.mark.parametrize(
+    ("text", "is_one"),
+    [("x = 1", True), ("print('\\d')", True), ("return 1", False), ("(" * 9999, False), ("x\x00", False), ("", True)],
+)
+def test_what_python_would_take(text, is_one):
+    assert is_python(text) is is_one

@@ -20,7 +20,9 @@ _MATH = ("algebra", "counting_and_probability", "geometry", "intermediate_algebr
          "precalculus")  # fmt: skip
 _HARNESS = "github.com/ZubinGou/math-evaluation-harness, data"
 _CRITICAL = "critical thinking"
-Scoring = Literal["answer", "abstain", "rules"]  # what `deltakit_eval.tasks.config` has filters and metrics for
+Scoring = Literal[
+    "answer", "abstain", "rules", "programs"
+]  # what `deltakit_eval.tasks.config` has filters and metrics for
 
 
 def _plain(text: str) -> str | None:
@@ -35,6 +37,12 @@ def _after_hash(text: str) -> str | None:
 def _after_phrase(text: str) -> str | None:
     """The gold answer of a MetaMathQA response."""
     return re.split(r"The answer is:", text)[-1].strip() or None
+
+
+def _file_begun(row: Mapping[str, Any]) -> str:
+    """An item of MBPP as the beginning of a Python file: what is wanted, and the tests that it must pass."""
+    lines = [text_of(row, "text"), "", *map(str, row.get("test_list") or ()), ""]
+    return '"""\n' + "\n".join(lines).replace("\r\n", "\n") + '"""\n'
 
 
 @dataclass(frozen=True)
@@ -53,13 +61,13 @@ class Source:
 class Task:
     """One task.
 
-    `fields` = (question, gold); `before` = a field whose text stands before the question; `input` = the field with an
-    instruction's input; `keep` = (field, value, whether rows that have it are the task, or those that do not);
-    `details` = fields that scoring needs besides, `group` = a field whose values can be told apart in reports. Data:
-    `splits` by name, or `toy` (the toy world's task, which has every split). `family`: whose worked examples fit (see
-    `deltakit.prompts`); `styles`: how it can be asked, `style` by default. `max_tokens` = new tokens of an answer,
-    `near` = how far from the gold number an answer may be, `n` = items of the test split. `version` goes up whenever
-    prompts, documents or scoring change what comes out.
+    `fields` = (question, gold); `before` = a field whose text stands before the question; `compose` makes the question
+    from several fields; `input` = the field with an instruction's input; `keep` = (field, value, whether rows that have
+    it are the task, or those that do not); `details` = fields that scoring needs besides, `group` = a field whose
+    values can be told apart in reports. Data: `splits` by name, or `toy` (the toy world's task, which has every split).
+    `family`: whose worked examples fit (see `deltakit.prompts`); `styles`: how it can be asked, `style` by default.
+    `max_tokens` = new tokens of an answer, `near` = how far from the gold number an answer may be, `n` = items of the
+    test split. `version` goes up whenever prompts, documents or scoring change what comes out.
     """
 
     name: str
@@ -76,6 +84,7 @@ class Task:
     n: int | None = None
     toy: str = ""
     before: str = ""
+    compose: Callable[[Mapping[str, Any]], str] | None = None
     input: str = ""
     keep: tuple[str, str, bool] | None = None
     details: tuple[str, ...] = ()
@@ -143,6 +152,12 @@ TASKS = {
             True, form="text", scoring="abstain",
         ),
         Task(
+            "humaneval", "HumanEval: functions to be completed, tested by running them", "text",
+            ("prompt", "canonical_solution"), scoring="programs", style="complete", family="code", n=164,
+            max_tokens=768, details=("prompt", "entry_point", "test"),
+            splits={"test": Source("code/humaneval.jsonl", "openai/openai_humaneval", ("openai_humaneval",))},
+        ),
+        Task(
             "ifeval", "IFEval: instructions that rules can check", "text", ("prompt", "key"), scoring="rules", n=541,
             style="bare", max_tokens=1280, details=("instruction_id_list", "kwargs"), splits={
                 "test": Source("ifeval/input_data.jsonl", "google/IFEval", split="train"),
@@ -164,6 +179,12 @@ TASKS = {
             "mawps", "MAWPS: short word problems of four sets; an answer may be 0.001 off", "number",
             ("input", "target"), family="grade", n=2065, near=1e-3, group="type",
             splits={"test": Source("word_problems/mawps_test.jsonl", origin=f"{_HARNESS}/mawps/test.jsonl")},
+        ),
+        Task(
+            "mbpp", "MBPP: short functions from a sentence and three tests, tested by running them", "text",
+            ("text", "code"), scoring="programs", style="complete", family="code", n=500, max_tokens=768,
+            compose=_file_begun, details=("test_setup_code", "test_list"),
+            splits={"test": Source("code/mbpp_test.jsonl", "google-research-datasets/mbpp", ("full",))},
         ),
         Task(
             "svamp", "SVAMP: simple problems, varied in structure", "number", ("Question", "Answer"), family="grade",
@@ -204,6 +225,8 @@ def text_of(row: Mapping[str, Any], field: str) -> str:
 def question_of(task: Task, row: Mapping[str, Any]) -> str:
     """The question of a row. What stands before it is its own sentence: a full stop is put where it has no end mark."""
     question = text_of(row, task.fields[0])
+    if task.compose is not None:
+        return task.compose(row)
     if not task.before:
         return question
     story = text_of(row, task.before).strip()

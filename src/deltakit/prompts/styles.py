@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from deltakit.errors import RecipeError
 from deltakit.prompts.examples import COMPETITION, GRADE, Example
-from deltakit.prompts.programs import pot, tir, tora
+from deltakit.prompts.programs import CODE_REQUEST, CODE_STOPS, code, complete, pot, tir, tora
 from deltakit.prompts.templates import HEADERS, alpaca, bare, join_query, metamath, qa, split_query
 from deltakit.registry import did_you_mean
 
@@ -73,6 +73,7 @@ FAMILIES = {
         r"The answer is $\boxed{{answer}}$.",
         r"Think step by step. At the end, put the answer, and nothing else, into \boxed{}.",
     ),
+    "code": Family((), "", CODE_REQUEST),
 }
 STYLES = {
     style.name: style
@@ -109,8 +110,15 @@ _PROGRAMS = {
 }
 
 
+_CODE = {
+    style.name: style for style in (PromptStyle("code", code, HEADERS), PromptStyle("complete", complete, CODE_STOPS))
+}
+
+
 def _of_family(name: str, family: Family) -> PromptStyle | None:
     """A style that only a family of questions has; None for a name that is none."""
+    if not family.examples:
+        return _CODE.get(name)
     if name in _PROGRAMS:
         return _PROGRAMS[name]
     most = len(family.examples)
@@ -132,6 +140,8 @@ def styles_of(family: str = "") -> list[str]:
     """The names of the styles that questions of a family ("": any question) can be asked in; of "cotN" the most."""
     if not family:
         return sorted([*STYLES, "chat"])
+    if not FAMILIES[family].examples:
+        return sorted([*STYLES, *_CODE, "chat"])
     return sorted([*STYLES, *_PROGRAMS, "chat", "cot0", f"cot{len(FAMILIES[family].examples)}", "hsp", "hsp2"])
 
 
@@ -146,8 +156,8 @@ def prompt_style(name: str, family: str | None = None) -> PromptStyle:
     """The style of that name; a RecipeError with a suggestion for an unknown one.
 
     With `family` (a name of FAMILIES, or "" for other questions) also "chat", and where there are worked examples cot0,
-    cot1, cot2, ..., hsp, hsp2, pot, tir and tora. Without it only what fits any single question, as training and
-    `generate` need it.
+    cot1, cot2, ..., hsp, hsp2, pot, tir and tora; for code complete and code. Without it only what fits any single
+    question, as training and `generate` need it.
     """
     if name in STYLES:
         return STYLES[name]
