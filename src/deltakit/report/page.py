@@ -55,14 +55,17 @@ class Page:
 
 def build_page(sources: Sources, *, title: str = "deltakit report", lines: Sequence[str] = ()) -> Page:
     """Every section that the sources have something for. `lines` names models that are drawn as lines in accuracy
-    against bytes. RecipeError for a name that is not in the results, InputError for nothing to show."""
+    against bytes; the first of them (else the first model) is what the others are compared with, item by item.
+    RecipeError for a name that is not in the results, InputError for nothing to show."""
     from deltakit.errors import InputError
-    from deltakit.report import accuracy, heatmap, losses, measured, pareto, spectra, vectors
+    from deltakit.report import accuracy, heatmap, knobs, losses, measured, pareto, spectra, vectors
 
     sections: list[Section] = []
     if sources.rows:
         sections.append(accuracy.section(sources.rows))
         sections.extend(pareto.sections(sources.rows, lines))
+        sections.extend(knobs.sections(sources.rows, lines))
+        sections.extend(_differences(sources, lines))
     sections.extend(heatmap.section(pair, number) for number, pair in enumerate(sources.comparisons, 1))
     for number, found in enumerate(sources.vectors, 1):
         sections.extend(vectors.sections(found, number))
@@ -74,3 +77,19 @@ def build_page(sources: Sources, *, title: str = "deltakit report", lines: Seque
     if not sections:
         raise InputError("nothing to report", remedy="name at least one result file")
     return Page(title, tuple(sections))
+
+
+def _differences(sources: Sources, lines: Sequence[str]) -> list[Section]:
+    """Paired comparisons where two models or more have samples; what cannot be compared says why in its place."""
+    from deltakit.errors import InputError
+    from deltakit.report.paired import compare
+    from deltakit.report.paired.page import differences
+
+    if len(sources.runs) < 2:
+        return []
+    names = [run.name for run in sources.runs]
+    try:
+        compared = compare(sources.runs, against=next((line for line in lines if line in names), None))
+    except InputError as error:
+        return [Section("Differences, item by item", str(error), (), ())]
+    return differences(compared)

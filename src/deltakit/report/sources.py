@@ -11,6 +11,9 @@ from deltakit.checkpoint.strict_json import parse_json
 from deltakit.errors import InputError
 from deltakit.report.comparison import Comparison, read_comparison
 from deltakit.report.curve import Curve, read_curve
+from deltakit.report.paired.item import Run
+from deltakit.report.paired.operands import together
+from deltakit.report.paired.ours import read_ours
 from deltakit.report.results import Row, read_results
 from deltakit.report.vectors import TaskVectors, read_vectors
 
@@ -19,7 +22,8 @@ __all__ = ["Sources", "read_diffs", "read_sources"]
 
 @dataclass(frozen=True)
 class Sources:
-    """Everything a report may show. `measured`: per result file its tasks, settings and versions."""
+    """Everything a report may show. `measured`: per result file its tasks, settings and versions; `runs`: the models
+    whose results hold samples, to be compared item by item."""
 
     rows: tuple[Row, ...] = ()
     comparisons: tuple[Comparison, ...] = ()
@@ -27,6 +31,7 @@ class Sources:
     spectra: tuple[tuple[Mapping[str, Any], ...], ...] = ()
     curves: tuple[Curve, ...] = ()
     measured: tuple[Mapping[str, Any], ...] = ()
+    runs: tuple[Run, ...] = ()
 
 
 def read_sources(paths: Sequence[str | Path]) -> Sources:
@@ -38,6 +43,7 @@ def read_sources(paths: Sequence[str | Path]) -> Sources:
     diffs: list[tuple[Mapping[str, Any], str]] = []
     curves: list[Curve] = []
     measured: list[Mapping[str, Any]] = []
+    runs: list[Run] = []
     for path in map(Path, paths):
         if path.is_dir() or path.suffix == ".jsonl":
             curves.append(read_curve(path))
@@ -45,12 +51,14 @@ def read_sources(paths: Sequence[str | Path]) -> Sources:
         found = _parsed(path)
         if "models" in found:
             results.append(path)
+            runs += read_ours(found, str(path))
             measured.append({key: found.get(key, {}) for key in ("tasks", "settings", "versions")})
         elif "tensors" in found and "summary" in found:
             diffs.append((found, str(path)))
         else:
             raise InputError(f"{path}: nothing that a report can show", remedy=_KINDS)
-    return replace(read_diffs(diffs), rows=tuple(read_results(results)), curves=tuple(curves), measured=tuple(measured))
+    rows, sampled = tuple(read_results(results)), tuple(run for run in together(runs) if run.tasks)
+    return replace(read_diffs(diffs), rows=rows, curves=tuple(curves), measured=tuple(measured), runs=sampled)
 
 
 def read_diffs(diffs: Sequence[tuple[Mapping[str, Any], str]]) -> Sources:

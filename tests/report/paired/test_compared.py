@@ -106,3 +106,13 @@ def test_nothing_to_compare_is_an_error():
     other = runs([model("b", "1", tasks={"toy_chat": task("1")})], tasks={})
     with pytest.raises(MismatchError, match="no task in common"):
         compare(runs({"a": "1"}) + other)
+
+
+def test_one_model_on_other_documents_does_not_stop_the_rest():
+    samples = [{**s, "doc_hash": f"x{s['doc_id']}", "target": "other"} for s in task("10")["samples"]]
+    strange = runs([model("s", "", tasks={"toy_math": task("10", samples=samples)})])
+    found = compare([*runs({"a": "11", "b": "10"}), *strange])
+    assert [p.model for p in found.pairs] == ["b"]
+    assert found.untested == ("toy_math, s against a: no item in common: not compared",)
+    with pytest.raises(MismatchError, match="no item in common"):
+        compare([*runs({"a": "11"}), *strange])

@@ -152,14 +152,19 @@ def _measured(
     found: list[tuple[str, Run, Pairing, Difference]] = []
     told: list[str] = []
     untested: list[str] = []
-    broken = False
+    broken, mismatched = False, list[MismatchError]()
     for task in tasks:
         for run in others:
             what = f"{labels[task]}, {run.name} against {reference.name}"
             if task not in run.tasks:
                 untested.append(f"{run.name} has no scores on {labels[task]}: not compared")
                 continue
-            pairing = pair(reference.tasks[task], run.tasks[task], what, metric)
+            try:
+                pairing = pair(reference.tasks[task], run.tasks[task], what, metric)
+            except MismatchError as error:  # of one model among many; of all of them the first is raised below
+                mismatched.append(error)
+                untested.append(f"{error.message}: not compared")
+                continue
             told += [f"{what}: {note}" for note in (*pairing.notes, *left_out(pairing, reference.name, run.name))]
             if problem := _unfit(pairing, reference.name, run.name):
                 untested.append(f"{what}: {problem}")
@@ -170,6 +175,8 @@ def _measured(
             found.append((task, run, pairing, measure(pairing, lower, generator(seed, *names), draws)))
     if not found and broken:
         raise NonFiniteError("no scores to compare", details=untested, remedy="compare models whose scores are numbers")
+    if not found and mismatched:
+        raise mismatched[0]
     if not found:
         lists = [f"{run.name}: {', '.join(run.labels.values()) or 'none'}" for run in (reference, *others)]
         raise MismatchError("no task in common", details=lists, remedy="evaluate both on the same tasks")

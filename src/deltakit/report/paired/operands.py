@@ -14,7 +14,7 @@ from deltakit.report.paired.item import Run
 from deltakit.report.paired.ours import read_ours
 from deltakit.report.paired.theirs import latest_results, read_theirs
 
-__all__ = ["read_runs"]
+__all__ = ["read_runs", "together"]
 
 _KINDS = "give results of `deltakit eval -o`, FILE#MODEL for one model of them, or a folder that lm-eval wrote"
 
@@ -28,12 +28,17 @@ def read_runs(operands: Sequence[str]) -> list[Run]:
     found: list[Run] = []
     for operand in operands:
         found += [run for run in _of(operand) if run not in found]
-    runs = _apart(_joined(found))
+    runs = together(found)
     if runs and not any(run.tasks for run in runs):
         problem = f"{', '.join(dict.fromkeys(r.where for r in runs))}: results without samples"
         remedy = "items are paired one by one: give the file of `deltakit eval -o`, not what it printed"
         raise InputError(problem, remedy=remedy)
     return runs
+
+
+def together(runs: Sequence[Run]) -> list[Run]:
+    """One run a model where its tasks lie in several files; names that differ, by their files if need be."""
+    return _apart(_joined(runs))
 
 
 def _of(operand: str) -> list[Run]:
