@@ -107,7 +107,11 @@ def _samples(found: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
 
 def _flat(answers: Sequence[Any]) -> list[Any]:
     """One answer a response: a request that was repeated holds a list of them."""
-    return [one for answer in answers for one in (answer if isinstance(answer, list) else [answer])]
+    return [one for answer in answers for one in (answer if _texts(answer) else [answer])]
+
+
+def _texts(answer: Any) -> bool:
+    return isinstance(answer, list) and all(isinstance(one, str) for one in answer)
 
 
 def _choices(arguments: Sequence[Any]) -> dict[str, list[str]]:
