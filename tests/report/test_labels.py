@@ -26,6 +26,13 @@ def test_they_stay_within_the_panel():
     assert len({label.y for label in found}) == 4
 
 
+def test_points_are_not_covered_while_there_is_room():
+    (found,) = place_labels([Label("label", 10, 50)], SIZE, 0, 100, [(4, 50), (20, 51), (20, 44), (200, 58)])
+    assert abs(found.y - 51) >= SIZE
+    assert abs(found.y - 44) >= SIZE
+    assert place_labels([Label("a", 10, 50)], SIZE, 48, 52, [(12, 50)]) == [Label("a", 10, 50)]
+
+
 def test_where_all_is_full_they_stay():
     assert [label.y for label in place_labels([Label("a", 0, 5), Label("b", 0, 5)], SIZE, 4, 6)] == [5, 5]
 

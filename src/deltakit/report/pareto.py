@@ -87,7 +87,9 @@ def _label(figure: Any, axes: Any, task: str, points: Sequence[Row]) -> None:
     places = axes.transData.transform([(r.nbytes, 100 * _value(r.scores[task])) for r in points]) * scale
     low, high = (axes.transAxes.transform((0, end))[1] * scale for end in (0, 1))
     wanted = [Label(r.label, float(x) + 6, float(y)) for r, (x, y) in zip(points, places, strict=True)]
-    for row, want, label in zip(points, wanted, place_labels(wanted, _SIZE, low + 4, high - 4), strict=True):
+    drawn = [(float(x), float(y)) for x, y in places]
+    placed = place_labels(wanted, _SIZE, low + 4, high - 4, drawn)
+    for row, want, label in zip(points, wanted, placed, strict=True):
         moved = abs(label.y - want.y) > 1
         axes.annotate(
             label.text, (row.nbytes, 100 * _value(row.scores[task])), (6 + 4 * moved, label.y - want.y),

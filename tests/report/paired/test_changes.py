@@ -43,4 +43,5 @@ def test_tasks_are_the_rows_of_one_model_and_bytes_are_the_same_each_time():
     found = compared("ab")
     first, again = (draw(found, found.pairs) for _ in range(2))
     assert [text.get_text() for text in first.axes[0].get_yticklabels()] == ["toy_math", "toy_chat"]
+    assert first.axes[0].get_xlabel() == "score of b, %"
     assert as_svg(first) == as_svg(again)

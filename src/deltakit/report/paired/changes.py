@@ -43,7 +43,7 @@ def draw(compared: Compared, pairs: Sequence[Pair]) -> Any:
     for axes in (left, right):
         axes.set_ylim(len(pairs) - 0.4, -0.6)
     name = f", {unit.name}" if unit.name else ""
-    task = "" if several else f" on {pairs[0].label}"
+    task = f" of {_cut(pairs[0].model)}" if several else f" on {pairs[0].label}"
     left.set_xlabel(f"score{task}{name}")
     right.set_xlabel(f"difference{f', {unit.step}' if unit.step else ''} (95 % interval)")
     right.axvline(0, color="black", linewidth=0.8)
