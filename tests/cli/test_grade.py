@@ -101,5 +101,43 @@ def test_answers_in_brackets_are_shown_as_they_are(tmp_path: Path) -> None:
     assert r"x \in [red] (wrong)" in said
 
 
+def test_items_are_explained(outputs: str) -> None:
+    wrong = run("--task", "gsm8k", outputs, "--explain", "wrong").stdout
+    assert "differs: 4.9 vs 5" in wrong
+    assert "no answer: no mark found" in wrong
+    assert "the same number" not in wrong
+    assert "the same number 5" in run("--task", "gsm8k", outputs, "--explain", "all").stdout
+    data = json.loads(run("--task", "gsm8k", outputs, "--explain", "wrong", "--format", "json").stdout)
+    assert [item["line"] for item in data["items"]] == [2, 3]
+
+
+def test_several_columns_and_stored_verdicts(tmp_path: Path) -> None:
+    file = tmp_path / "o.jsonl"
+    row = {"truth": "A: 5", "a": {"s": "A: 5", "ok": True}, "b": {"s": "A: 6", "ok": True}}
+    file.write_text(json.dumps(row))
+    said = run(
+        "--task", "gsm8k", str(file), "--field", "a.s", "--field", "b.s", "--gold", "truth", "--label", "ok"
+    ).stdout
+    assert "\na.s\naccuracy 100.00 %" in said
+    assert "stored verdicts: 1 right; 1 of 1 are judged the same here" in said
+    assert "stored verdicts: 1 right; 0 of 1 are judged the same here" in said
+    assert "differs: 6 vs 5" in said
+
+
+def test_long_tables_are_cut_and_said_to_be(tmp_path: Path) -> None:
+    file = tmp_path / "many.jsonl"
+    file.write_text("".join(json.dumps(ROWS[1]) + "\n" for _ in range(130)))
+    said = run("--task", "gsm8k", str(file), "--explain", "all").stdout
+    assert "and 30 more" in said
+
+
+def test_expressions_are_compared_by_value(tmp_path: Path) -> None:
+    file = tmp_path / "o.jsonl"
+    file.write_text(json.dumps({"completion": r"\boxed{2,1}", "gold": "1,2"}))
+    said = run("--task", "math", str(file)).stdout
+    assert "grader symbolic" in said
+    assert "exact: 0.00 %; 1 judged differently" in said
+
+
 def test_help_shows_an_example() -> None:
     assert "deltakit grade --task gsm8k outputs.jsonl" in run("--help").stdout

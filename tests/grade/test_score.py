@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from deltakit.errors import InputError, RecipeError
-from deltakit.grade.score import accuracy, grade_file
+from deltakit.grade.score import accuracy, default_grader, grade_file
 
 
 def outputs(path: Path, *rows: Any) -> Path:
@@ -83,6 +83,71 @@ def test_wrong_names_are_usage_errors(tmp_path: Path) -> None:
             grade_file(file, **{"task": "gsm8k", **given_})
 
 
+def test_several_columns_and_their_stored_verdicts(tmp_path: Path) -> None:
+    rows = [{"truth": "A: 5", "a": {"s": "A: 5", "ok": True}, "b": {"s": "A: 6", "ok": True}}]
+    got = grade_file(outputs(tmp_path / "o.jsonl", *rows), "gsm8k", field=["a.s", "b.s"], gold="truth", label="ok")
+    first, second = got["columns"]
+    assert (first["field"], first["correct"], first["labels"]) == ("a.s", 1, {"agree": 1, "right": 1, "differ": []})
+    assert second["labels"]["differ"] == [
+        {"line": 1, "gold": "5", "answer": "6", "correct": False, "label": True, "why": "differs: 6 vs 5"}
+    ]
+    with pytest.raises(RecipeError, match="a.s, a.s"):
+        grade_file(tmp_path / "o.jsonl", "gsm8k", field=["a.s", "a.s"])
+
+
+def test_every_item_is_explained_on_request(tmp_path: Path) -> None:
+    got = grade_file(outputs(tmp_path / "o.jsonl", RIGHT, NEAR, NONE), "gsm8k", explain=True)
+    assert [item["why"] for item in got["items"]] == [
+        "the same number 5",
+        "differs: 4.9 vs 5",
+        "no answer: no mark found",
+    ]
+    assert "items" not in grade_file(tmp_path / "o.jsonl", "gsm8k")
+
+
+def test_expressions_are_compared_by_value_unless_told_otherwise(tmp_path: Path) -> None:
+    file = outputs(tmp_path / "o.jsonl", {"completion": r"\boxed{\pi/2}", "gold": r"\frac{\pi}{2}"})
+    assert (default_grader("math"), default_grader("gsm8k"), default_grader("toy_chat")) == (
+        "symbolic",
+        "exact",
+        "exact",
+    )
+    assert grade_file(file, "math")["correct"] == 1
+    assert grade_file(file, "math", "exact")["correct"] == 0
+
+
+def test_a_task_may_allow_a_number_to_be_a_little_off(tmp_path: Path) -> None:
+    file = outputs(
+        tmp_path / "o.jsonl", {"completion": "#### 33.333", "gold": "33.33"}, {"completion": "#### 33", "gold": "33.33"}
+    )
+    got = grade_file(file, "gsm_plus", explain=True)
+    assert [item["correct"] for item in got["items"]] == [True, False]
+    assert got["items"][0]["why"] == "33.333 is within 0.005 of 33.33"
+    assert grade_file(file, "gsm8k")["correct"] == 0
+
+
+def test_where_the_right_answer_is_that_there_is_none(tmp_path: Path) -> None:
+    rows = [{"completion": text, "gold": "None"} for text in ("There is not enough information.", "#### 5")]
+    got = grade_file(outputs(tmp_path / "o.jsonl", *rows), "gsm_plus_critical", explain=True)
+    assert [(item["correct"], item["why"]) for item in got["items"]] == [
+        (True, "says: not enough information"), (False, "does not say that something is missing"),
+    ]  # fmt: skip
+
+
+def test_tasks_without_answers_to_compare_are_for_eval(tmp_path: Path) -> None:
+    with pytest.raises(RecipeError, match="ifeval"):
+        grade_file(outputs(tmp_path / "o.jsonl", RIGHT), "ifeval")
+
+
+def test_endless_answers_are_graded_side_by_side_and_the_same_each_time(tmp_path: Path) -> None:
+    pytest.importorskip("math_verify")
+    said = [r"\boxed{" + "10^{" * deep + "10" + "}" * deep + "}" for deep in range(3, 7)] + [r"\boxed{4}"]
+    file = outputs(tmp_path / "o.jsonl", *({"completion": text, "gold": "4"} for text in said))
+    once, twice = (grade_file(file, "math", "symbolic(seconds=0.4)", explain=True) for _ in range(2))
+    assert once == twice
+    assert (once["correct"], once["notes"]["timeout"]) == (1, 4)
+
+
 def test_the_error_bar_is_the_usual_one() -> None:
     got = accuracy(880, 1319)
     p = 880 / 1319
@@ -135,3 +200,25 @@ def test_the_four_items_that_rounding_wins_are_listed(shared_data: Path) -> None
         (364, "6", "6", "5.857"), (1140, "1", "1", "1.08"), (1177, "2", "2", "2.25"), (1256, "12", "12", "11.5"),
     ]  # fmt: skip
     assert all(d["correct"] and not d["other_correct"] for d in differ)
+
+
+def test_stored_answers_of_the_tool_using_model(shared_data: Path) -> None:
+    file = shared_data / "fixtures" / "gsm8k_tora_code_34b_outputs.jsonl"
+    stored = grade_file(file, "gsm8k", "exact(extract='text')", field="pred")
+    found = grade_file(file, "gsm8k", "exact(extract='boxed|output')", field="trajectory")
+    assert (stored["correct"], found["correct"], round(100 * stored["accuracy"], 2)) == (1062, 1062, 80.52)
+
+
+def test_openais_four_models_agree_with_their_labels(shared_data: Path) -> None:
+    fields = [f"{size}_{kind}.solution" for size in ("6b", "175b") for kind in ("finetuning", "verification")]
+    file = shared_data / "fixtures" / "gsm8k_openai_model_solutions.jsonl"
+    got = grade_file(file, "gsm8k", field=fields, gold="ground_truth", label="is_correct")
+    assert [column["correct"] for column in got["columns"]] == [286, 515, 458, 742]
+    assert [column["labels"]["differ"] for column in got["columns"]] == [[], [], [], []]
+
+
+def test_stored_verdicts_of_metamath_differ_by_rounding_alone(shared_data: Path) -> None:
+    for size, lines in (("7b", []), ("70b", [364, 1140, 1177, 1256])):
+        file = shared_data / "fixtures" / f"gsm8k_metamath_{size}_outputs.jsonl"
+        got = grade_file(file, "gsm8k", label="correct")
+        assert [item["line"] for item in got["labels"]["differ"]] == lines

@@ -10,10 +10,12 @@ from pathlib import Path
 from typing import Any
 
 from deltakit.errors import RecipeError
+from deltakit.grade.abstain import marked_abstains
 from deltakit.grade.graders import GRADERS, MetaMath, Symbolic, Verdict
 from deltakit.grade.numbers import parse_number
 from deltakit.grade.outputs import Column, Item, read_columns
 from deltakit.grade.tasks import COMPLETION_FIELD, Task, find_task
+from deltakit.grade.thinking import strip_thinking
 
 __all__ = ["accuracy", "default_grader", "grade_file"]
 
@@ -44,8 +46,17 @@ def _near(verdict: Verdict, gold: str, task: Task) -> Verdict:
     return replace(verdict, correct=True, why=f"{verdict.answer} is within {task.near:g} of {gold}")
 
 
+def _abstaining(completion: str) -> Verdict:
+    """Right where the output says that its question cannot be answered."""
+    said = marked_abstains(strip_thinking(completion).text)
+    why = "does not say that something is missing" if said is None else f"says: {said}"
+    return Verdict(said is not None, said, "abstain", why=why)
+
+
 def _judge(items: Sequence[Item], grader: str, task: Task) -> list[Verdict]:
     """A verdict an item, in their order; what only algebra can settle is asked for all items first, side by side."""
+    if task.scoring == "abstain":
+        return [_abstaining(item.completion) for item in items]
     made = GRADERS.parse(grader)
     if isinstance(made, Symbolic):
         made.prepare([(item.completion, item.gold) for item in items], task.form)
@@ -129,6 +140,8 @@ def grade_file(
     InputError; nothing is left out.
     """
     known = find_task(task)
+    if known.scoring not in ("answer", "abstain"):
+        raise RecipeError(f"{known.name} is not scored by comparing answers", remedy="use deltakit eval")
     fields = [field] if isinstance(field, str) else list(field)
     if len(set(fields)) < len(fields) or not fields:
         raise RecipeError(f"fields: {', '.join(fields) or 'none'}", remedy="name each field once")
