@@ -27,6 +27,14 @@ def test_a_plan_knows_every_candidate_and_every_answer(models: Path) -> None:
     assert plan.compared(plan.standing, Path("x")) == [f"base={base}"]
 
 
+def test_a_test_is_of_models_as_they_would_be_written(models: Path) -> None:
+    """Weights rounded to the stored dtype, one model over the other; the choice may be made in mixed batches."""
+    plan = plan_sweep(recipe(models))
+    assert (plan.select.settings.place, plan.test.settings.place) == ("auto", "swap")
+    mixed = plan_sweep(recipe(models, settings={"place": "mixed"}))
+    assert (mixed.select.settings.place, mixed.test.settings.place) == ("mixed", "mixed")
+
+
 def test_equal_candidates_are_counted_once(models: Path) -> None:
     halves = {"lambda": [0.5, 1], "models.math.weight": [0.5, 1], "models.chat.weight": [0.5, 1]}
     assert preview(plan_sweep(recipe(models, search=halves)), None)["models"] == 7
