@@ -20,6 +20,7 @@ from deltakit.grade.latex import balanced, splits, tidy, words
         (r"0.\overline{3}", r"\frac{3}{9}"), (r"0.1\overline{6}", r"\frac{15}{90}"), (r"\overline{CD}", "{CD}"),
         (r"\begin{pmatrix} 1 \\ -3 \end{pmatrix}", r"\begin{pmatrix} 1 \\ -3 \end{pmatrix}"),
         (r"1 & \phantom -1", "1 & 1"), (r"9\text{ a.m.}", r"9\text{ a.m.}"), ("", ""),
+        (r"\mathbb{R}", r"(-\infty,\infty)"), ("all real numbers", r"(-\infty,\infty)"),
     ],
 )  # fmt: skip
 def test_one_spelling(answer: str, tidied: str) -> None:

@@ -55,3 +55,7 @@ def test_a_strict_majority_wins_in_any_order(form: Form) -> None:
 def test_weights_are_summed_by_camp() -> None:
     assert tally(["1", "2", "1.0", None], "number", [0.25, 0.5, 0.5, 9.0]) == [0.75, 0.5, 0.75, 0.0]
     assert vote(["1", "2", "1.0", None], "number", [0.125, 0.5, 0.25, 9.0]) == 1
+
+
+def test_expressions_of_one_value_do_not_split_the_vote() -> None:
+    assert camps([r"\pi/2", "3", r"\frac{\pi}{2}", "x=3", "1,2", "2,1"], "math") == [0, 1, 0, 1, 4, 4]

@@ -9,6 +9,7 @@ __all__ = ["LETTERS", "balanced", "splits", "tidy", "words"]
 _REPEATING = re.compile(r"(\d*)\.(\d*)\\overline\s*\{\s*(\d+)\s*\}")
 _MARKS = re.compile(r"\\(?:overline|overrightarrow|overleftrightarrow|vec|bm|boldsymbol)(?![a-zA-Z])")
 _PHANTOM = re.compile(r"\\[hv]?phantom\s*(?:\{[^{}]*\}|[^\s{}])")  # takes space and is not seen
+_REALS = re.compile(r"\\mathbb\s*\{?R\}?|\\(?:R|Reals|reals)(?![a-zA-Z])|\A(?:all|the) real numbers\Z")
 _SIZES = re.compile(r"\\(?:left|right|[bB]igg?[lrm]?)(?![a-zA-Z])\.?")
 _SPACES = re.compile(r"(?<!\\)\\[,;:!> ]|\\(?:q?quad|thinspace|displaystyle|limits)(?![a-zA-Z])|~|\\\n")
 _GROUPED = re.compile(r"(?<=\d)(?:\{,\}|,\s*\\!)\s*(?=\d{3})")  # {,} or ,\! between groups of three digits
@@ -73,6 +74,7 @@ def tidy(answer: str) -> str:
     text = _SPACES.sub(" ", _SIZES.sub("", _PHANTOM.sub("", text)))
     for one, other in _SAME_MARKS.items():
         text = text.replace(one, other)
+    text = _REALS.sub(r"(-\\infty,\\infty)", text)
     text = _MARKS.sub("", _REPEATING.sub(_repeating, _commands(text)))
     return re.sub(r"\s+", " ", text).strip()
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from deltakit.grade.answers import Form
-from deltakit.grade.equivalence import same_exactly
+from deltakit.grade.equivalence import judge
 
 __all__ = ["camps", "tally", "vote"]
 
@@ -31,7 +31,7 @@ def camps(answers: Sequence[str | None], form: Form) -> list[int | None]:
 
 
 def _same(answer: str, other: str | None, form: Form) -> bool:
-    return other is not None and same_exactly(answer, other, form)
+    return other is not None and judge(answer, other, form).same is True
 
 
 def tally(answers: Sequence[str | None], form: Form, weights: Sequence[float] | None = None) -> list[float]:
