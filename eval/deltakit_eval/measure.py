@@ -26,6 +26,7 @@ from deltakit_eval.results import plain, short_name, task_result
 from deltakit_eval.size import stored_bytes
 from deltakit_eval.stations import Station, stations
 from deltakit_eval.tasks import wants_chat
+from deltakit_eval.tasks.tested import running, runs_programs
 from deltakit_eval.work import LOSS, Work
 
 __all__ = ["measure", "size_of"]
@@ -67,21 +68,28 @@ def measure(
     """One record per model, in order. `place`: "swap" or "mixed"; `seconds` are the station's, which models of one
     batch share (0: all was known). An error names the model it came with."""
     s = work.settings
-    host = Host(device=s.device, dtype=s.dtype, batch_tokens=s.batch_tokens, max_rows=s.max_rows)
+    host = Host(device=s.device, dtype=s.dtype, batch_tokens=s.batch_tokens or 0, max_rows=s.max_rows)
     subjects = [_subject(name, model, host, s.backend, versions) for name, model in models]
     progress.start("evaluating", len(models) * work.items, "answers")
     try:
-        with Programs(answers, s.execution) as programs:
+        with Programs(answers, s.execution) as programs, running(programs):
             session = _Session(work, work.identities(), answers, programs, progress)
             for subject in subjects:
                 session.recall(subject)
             left = {subject.name: subject for subject in subjects if len(subject.found) < len(work.names)}
             keys = {name: subject.key for name, subject in left.items()}
+            if any(runs_programs(task) for name, task in work.tasks.items() if _lacks(left, name)):
+                programs.open()
             for station in stations(models, keys, host, answers, s.place, work.items, s.backend):
                 session.serve(station, [left[name] for name in station.seats])
     finally:
         progress.stop()
     return [subject.record() for subject in subjects]
+
+
+def _lacks(subjects: Mapping[str, _Subject], task: str) -> bool:
+    """Is there a model that a task is still to be measured on?"""
+    return any(task not in subject.found for subject in subjects.values())
 
 
 def size_of(model: Model) -> dict[str, int | None]:

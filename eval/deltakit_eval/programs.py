@@ -34,11 +34,16 @@ class Programs:
         """How programs were isolated, for results; None if none was run."""
         return None if self._sandbox is None else self._sandbox.about()
 
-    def __call__(self, programs: Sequence[Run]) -> list[Outcome]:
-        """Outcomes in the order of `programs`; equal programs run once, and those that timed out again each time."""
+    def open(self) -> Sandbox:
+        """The sandbox, opened now: better refused before hours of generation than after."""
         if self._sandbox is None:
             self._sandbox = open_sandbox(self._allow)
-        sandbox, about = self._sandbox, self._sandbox.about()
+        return self._sandbox
+
+    def __call__(self, programs: Sequence[Run]) -> list[Outcome]:
+        """Outcomes in the order of `programs`; equal programs run once, and those that timed out again each time."""
+        sandbox = self.open()
+        about = sandbox.about()
         keys = [digest(["run", about, asdict(program)]) for program in programs]
         missing = {key: program for key, program in zip(keys, programs, strict=True) if key not in self._answers}
         found = dict(zip(missing, sandbox.run(list(missing.values())), strict=True))
