@@ -22,7 +22,13 @@ PACKAGES = {
     "deltakit_eval": ROOT / "eval/deltakit_eval",
     "deltakit_cli": ROOT / "cli/deltakit_cli",
 }
-LIGHT = ("deltakit.tensors", "deltakit.checkpoint.open", "deltakit.delta.open", "deltakit.delta.file.write")
+LIGHT = (
+    "deltakit.tensors",
+    "deltakit.checkpoint.open",
+    "deltakit.delta.open",
+    "deltakit.delta.file.write",
+    "deltakit.generate.modes",
+)
 FILES = sorted(p for folder in PACKAGES.values() for p in folder.rglob("*.py"))
 
 

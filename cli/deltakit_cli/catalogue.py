@@ -20,6 +20,8 @@ _REGISTRIES = {
     "posts": "deltakit.merge:POSTS",
     "codecs": "deltakit.compress.codec:CODECS",
     "choosers": "deltakit.compress.plan.choice:CHOOSERS",
+    "modes": "deltakit.generate.modes:MODES",
+    "scorers": "deltakit.generate.scorers:SCORERS",
 }
 
 
@@ -60,6 +62,8 @@ KINDS: dict[str, Callable[[], list[dict[str, Any]]]] = {
     "primitives": lambda: _registered("primitives"),
     "posts": lambda: _registered("posts"),
     "codecs": lambda: sorted(_registered("codecs") + _registered("choosers"), key=lambda item: item["name"]),
+    "modes": lambda: _registered("modes"),
+    "scorers": lambda: _registered("scorers"),
     "tasks": listed_tasks,
     "recipes": _recipes,
 }

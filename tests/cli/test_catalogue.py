@@ -14,7 +14,7 @@ def test_every_kind_has_entries_with_a_line_each(kind):
     assert all(i["summary"] for i in items), [i["name"] for i in items if not i["summary"]]
 
 
-@pytest.mark.parametrize("kind", ["methods", "primitives", "posts", "codecs", "tasks", "recipes"])
+@pytest.mark.parametrize("kind", ["methods", "primitives", "posts", "codecs", "modes", "scorers", "tasks", "recipes"])
 def test_everything_listed_is_explained(kind):
     for item in listing(kind):
         assert explained(item["name"])["text"]

@@ -16,7 +16,8 @@ from deltakit_cli.output import console, emit, table
 @click.argument("kind", type=click.Choice(sorted(KINDS)), required=False)
 @format_option
 def command(kind: str | None, fmt: str) -> None:
-    """List merge methods, primitives (of deltas, and behind a merge), codecs, tasks or recipes, each with one line."""
+    """List merge methods, primitives (of deltas, and behind a merge), codecs, tasks, modes of answering, scorers of
+    drawn answers, or recipes, each with one line."""
     emit({k: listing(k) for k in ([kind] if kind else sorted(KINDS))}, _show, fmt)
 
 

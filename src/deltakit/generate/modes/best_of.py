@@ -14,8 +14,11 @@ __all__ = ["BestOf"]
 
 @dataclass(frozen=True)
 class BestOf:
-    """`n` drawn answers, the one that the scorer `by` likes best (of equals the first). `temperature` is used where the
-    task itself is greedy. Each draw has a seed of its own, made from the item's."""
+    """`n` answers are drawn, the scorer `by` chooses one.
+
+    Of equal scores the first wins. `temperature` is used where the task itself is greedy. Each draw has a seed of its
+    own, made from the item's.
+    """
 
     n: int = 4
     by: str = "likelihood"

@@ -21,8 +21,11 @@ __all__ = ["StepBeam"]
 
 @dataclass(frozen=True)
 class StepBeam:
-    r"""Of each of the `keep` best ways `width` next steps are drawn, up to the next `step` string; the scorer `by` sees
-    whole texts. At most `most` steps; an item's own limit of new tokens holds for each way as a whole."""
+    r"""Next steps are drawn, the scorer `by` keeps the best ways so far.
+
+    Of each of the `keep` best ways `width` next steps are drawn, up to the next `step` string; the scorer sees whole
+    texts. At most `most` steps; an item's own limit of new tokens holds for each way as a whole.
+    """
 
     width: int = 4
     keep: int = 2

@@ -18,9 +18,9 @@ __all__ = ["Program"]
 
 @dataclass(frozen=True)
 class Program:
-    """`entry` "module:function" of installed Python code, called as function(prompt, answers) for one number each.
+    """A Python function of the user's own, `entry` "module:function".
 
-    It is imported only because it was named here; it runs in this process, with all its rights.
+    It is called as function(prompt, answers) and gives one number each. It is imported only because it was named here; it runs in this process, with all its rights.
     """
 
     entry: str
