@@ -1,11 +1,12 @@
-"""What a person should know beside the accuracies: scores of several answers an item, texts that did not end."""
+"""What a person should know beside the accuracies: several answers an item, texts that did not end, formats that
+do not fit."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-__all__ = ["at_k_rows", "endings"]
+__all__ = ["at_k_rows", "endings", "formats"]
 
 _SAID = {
     "truncated": "were cut at their limit of new tokens (--max-new-tokens)",
@@ -32,6 +33,11 @@ def endings(result: Mapping[str, Any]) -> list[str]:
         for kind, said in _SAID.items()
         if task.get(kind)
     ]
+
+
+def formats(result: Mapping[str, Any]) -> list[str]:
+    """One line per model and task whose strict and flexible scores differ by more than noise."""
+    return [f"{model['name']}, {name}: {task['format']}" for model, name, task in _tasks(result) if task.get("format")]
 
 
 def _tasks(result: Mapping[str, Any]) -> Iterator[tuple[Mapping[str, Any], str, Mapping[str, Any]]]:

@@ -1,6 +1,6 @@
 from typing import Any
 
-from deltakit_eval.remarks import at_k_rows, endings
+from deltakit_eval.remarks import at_k_rows, endings, formats
 
 
 def result(**task: Any) -> dict[str, Any]:
@@ -24,3 +24,8 @@ def test_only_what_spoils_answers_is_said() -> None:
     assert lines[0] == "m, gsm8k: 25.0% of the texts were cut at their limit of new tokens (--max-new-tokens)"
     assert [line.split("texts ")[1].split()[:2] for line in lines] == [["were", "cut"], ["were", "empty"],
                                                                        ["ended", "inside"]]  # fmt: skip
+
+
+def test_a_format_that_does_not_fit_is_said() -> None:
+    assert formats(result()) == formats(result(format=None)) == []
+    assert formats(result(format="strict 0 %, flexible 60 %")) == ["m, gsm8k: strict 0 %, flexible 60 %"]

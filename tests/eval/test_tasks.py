@@ -10,7 +10,10 @@ from deltakit.data.locate import VARIABLE
 from deltakit.data.synthetic import generate
 from deltakit.errors import InputError, RecipeError
 from deltakit.prompts import alpaca, metamath
+from deltakit_eval.run import evaluate as measure
 from deltakit_eval.tasks import describe, headline, is_ours, load_tasks, task_manager, wants_chat
+from deltakit_eval.work import Settings
+from support.running import write_folder
 
 pytest.importorskip("lm_eval")
 
@@ -208,6 +211,34 @@ def test_instructions_are_checked_through_lm_eval(shared_data: Path) -> None:
     assert why == {"instruction": "punctuation:no_comma", "strict": False, "loose": False, "why": "1 commas"}
 
 
+def test_a_chat_style_is_asked_through_the_template_beside_others(tmp_path: Path) -> None:
+    model = write_folder(tmp_path / "m", 0)
+    (model / "chat_template.jinja").write_text("{% for m in messages %}[{{ m.content }}]{% endfor %}")
+    found = measure([str(model)], ["toy_math", "toy_math:chat"], Settings(limit=1, max_new_tokens=2))
+    tasks = found["models"][0]["tasks"]
+    plain, chat = (tasks[name]["samples"][0]["prompt"] for name in ("toy_math", "toy_math:chat"))
+    assert plain == alpaca(chat[1:-1])
+    assert (chat[0], chat[-1]) == ("[", "]")
+    assert (tasks["toy_math"]["asked"]["chat"], tasks["toy_math:chat"]["asked"]["chat"]) == (False, True)
+
+
+def test_likelihoods_of_task_files_are_measured_beside_ours(tmp_path: Path) -> None:
+    model = write_folder(tmp_path / "m", 0)
+    row = {"q": "What is 1 + 1?", "choices": ["2", "12"], "gold": 0, "text": "How many apples?"}
+    (tmp_path / "docs.jsonl").write_text(json.dumps(row) + "\n")
+    where = f"dataset_path: json\ndataset_kwargs:\n  data_files: {{test: {tmp_path}/docs.jsonl}}\ntest_split: test\n"
+    choice = "output_type: multiple_choice\ndoc_to_text: '{{q}}'\ndoc_to_choice: choices\ndoc_to_target: gold\n"
+    rolling = "output_type: loglikelihood_rolling\ndoc_to_text: ''\ndoc_to_target: text\n"
+    for name, text, metric in (("choose", choice, "acc"), ("roll", rolling, "bits_per_byte")):
+        (tmp_path / f"{name}.yaml").write_text(f"task: {name}\n{where}{text}metric_list:\n  - metric: {metric}\n")
+    files = [str(tmp_path / f"{name}.yaml") for name in ("choose", "roll")]
+    tasks = measure([str(model)], [*files, "toy_math"], Settings(limit=1, max_new_tokens=2))["models"][0]["tasks"]
+    assert list(tasks) == ["choose", "roll", "toy_math"]
+    assert tasks["choose"]["accuracy"] in (0.0, 1.0)
+    assert tasks["roll"]["accuracy"] > 0
+    assert "asked" not in tasks["roll"]
+
+
 def test_a_local_task_file_with_choices_runs_beside_ours(tmp_path: Path) -> None:
     (tmp_path / "docs.jsonl").write_text(json.dumps({"q": "1 + 1 =", "choices": ["2", "3"], "gold": 0}) + "\n")
     file = tmp_path / "mine.yaml"
@@ -224,3 +255,10 @@ def test_a_local_task_file_with_choices_runs_beside_ours(tmp_path: Path) -> None
             return [(-1.0 if "2" in request.args[1] else -2.0, False) for request in requests]
 
     assert evaluate(Likes({}), {"mine": loaded["mine"]})["results"]["mine"]["acc,none"] == 1.0
+
+
+def test_a_name_that_both_have_is_lm_evals_own_where_it_says_stock(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+    monkeypatch.setattr("deltakit_eval.tasks.load_stock", lambda name: asked.append(name) or {name: "theirs"})
+    assert load_tasks(["stock:gsm8k", "gsm8k_cot"]) == {"gsm8k": "theirs", "gsm8k_cot": "theirs"}
+    assert asked == ["gsm8k", "gsm8k_cot"]

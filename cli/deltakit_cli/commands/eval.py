@@ -39,7 +39,7 @@ deltakit eval models/math --tasks gsm8k,gsm8k:cot8 --samples 16 --temperature 0.
 @click.option("--temperature", type=float, help="Draw answers; 0 is greedy. Left out: as each task says.")
 @click.option("--top-p", type=float, help="Draw from the likeliest tokens that make up this probability.")
 @click.option("--top-k", type=int, help="Draw from so many likeliest tokens.")
-@click.option("--batch-tokens", type=int, default=32_768, show_default=True, help="Tokens a batch may hold in all.")
+@click.option("--batch-tokens", type=int, help="Tokens of all rows at once; default 32768, on a GPU what fits.")
 @click.option(
     "--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Of drawn answers and toy items."
 )
@@ -136,7 +136,7 @@ def _plan(plan: Mapping[str, Any]) -> None:
 
 
 def _human(result: Mapping[str, Any]) -> None:
-    from deltakit_eval.remarks import at_k_rows, endings
+    from deltakit_eval.remarks import at_k_rows, endings, formats
     from deltakit_eval.results import rows
 
     shown = [[model, task, _number(task, value, error), n] for model, task, value, error, n in rows(result)]
@@ -145,7 +145,7 @@ def _human(result: Mapping[str, Any]) -> None:
     if several:
         drawn = [[model, task, metric, _number(task, value, error)] for model, task, metric, value, error in several]
         console().print(table(["model", "task", "of several answers", "%"], drawn))
-    for line in endings(result):
+    for line in [*endings(result), *formats(result)]:
         console().print(line)
     for model in result["models"]:
         if model["loss"] and model["loss"]["too_long"]:

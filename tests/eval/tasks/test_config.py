@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from deltakit.generate.modes import MODES
 from deltakit.grade.tasks import TASKS, Task, find_task
 from deltakit.prompts import prompt_style
 from deltakit_eval.tasks.config import about, config, headline_of, scheme_of
@@ -25,6 +26,7 @@ def test_a_configuration_agrees_with_the_table(task: Task) -> None:
         assert made["metadata"] == expected
         assert made["num_fewshot"] == 0
         first = f"{made['metric_list'][0]['metric']},{made['filter_list'][0]['name']}"
+        assert MODES.parse(asked.mode), "the mode of a style is one that there is"
         assert headline_of(task) == first == about(variant)["headline"]
 
 
