@@ -1,6 +1,8 @@
 """deltakit compare from the command line."""
 
 import json
+import shlex
+from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
@@ -10,6 +12,7 @@ from deltakit_cli.main import cli
 from support.paired import about, model, paired_result, task
 from support.results import write_json
 
+ROOT = Path(__file__).resolve().parents[2]
 MODELS = {"base": "1" * 30 + "0" * 30, "good": "1" * 45 + "0" * 15, "bad": "1" * 10 + "0" * 50, "like": "0" + "1" * 59}
 
 
@@ -131,3 +134,21 @@ def test_bad_input_has_its_code_and_words(argv, code, says, here, capsys):
 
 def test_help_shows_examples():
     assert "deltakit compare results.json --against base" in CliRunner().invoke(cli, ["compare", "--help"]).output
+
+
+def test_the_commands_of_the_how_to_run(here):
+    from deltakit_eval.lm_eval_format import write_lm_eval_format
+
+    page = (ROOT / "docs" / "evaluation.md").read_text().partition("## Comparing")[2]
+    block = page.partition("```bash\n")[2].partition("```")[0]
+    result = paired_result({**MODELS, "ties": MODELS["like"]})
+    result["tasks"]["toy_math"]["config"]["task"] = "gsm8k"
+    for name in ("results.json", "old.json", "new.json"):
+        write_json(here / name, result)
+    write_lm_eval_format(result, here / "lm-eval-output")
+    lines = block.strip().splitlines()
+    assert len(lines) == 3
+    for line in lines:
+        words = ["toy_math" if word == "gsm8k" else word for word in shlex.split(line)]
+        assert guarded(cli, words[1:]) == 0
+    assert all((here / f"compare.{ending}").exists() for ending in ("json", "html", "md"))

@@ -55,6 +55,9 @@ def test_bad_operands_say_what_is_wrong(here):
     (here / "other.json").write_text('{"tensors": []}')
     with pytest.raises(InputError, match="no result of an evaluation"):
         read_runs(["other.json"])
+    write_json(here / "sweep.json", {"candidates": [], "winner": {}})
+    with pytest.raises(InputError, match="a sweep, no result of an evaluation"):
+        read_runs(["sweep.json"])
     write_json(here / "bare.json", paired_result([model("m", "1", tasks={"toy_math": task("1", samples=[])})]))
     with pytest.raises(InputError, match="results without samples"):
         read_runs(["bare.json"])

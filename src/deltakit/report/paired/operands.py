@@ -76,6 +76,9 @@ def _read(path: Path) -> list[Run]:
         return read_ours(found, str(path))
     if isinstance(found, dict) and isinstance(found.get("results"), dict) and "configs" in found:
         return [read_theirs(found, path)]
+    if isinstance(found, dict) and isinstance(found.get("candidates"), list):
+        remedy = "`deltakit sweep` has compared its candidates itself; evaluate the winner to compare it here"
+        raise InputError(f"{path}: a sweep, no result of an evaluation", remedy=remedy)
     raise InputError(f"{path}: no result of an evaluation", remedy=_KINDS)
 
 
