@@ -22,7 +22,8 @@ __all__ = ["Majority"]
 class Majority:
     """The share of the drawn answers that are equal in value.
 
-    With `weights`, another scorer, exp of its scores is summed instead of heads (Li et al. 2023). Answers are found and compared as `extract` and `form` say.
+    With `weights`, another scorer, exp of its scores is summed instead of heads (Li et al. 2023). Answers are
+    found and compared as `extract` and `form` say.
     """
 
     form: str = "math"

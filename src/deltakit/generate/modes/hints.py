@@ -18,8 +18,9 @@ __all__ = ["Hints"]
 class Hints:
     r"""Two stages: a hint is asked for, then the solution behind it.
 
-    First prompt + "\n" + `ask` up to the end of the line, then prompt + "\n" + `ask` + hint + "\n" + `then`. `most`: new tokens of a hint. The text that is graded is the solution alone. A mark that the prompt ends with
-    already is not said twice; a model that gives no hint is asked for the solution without one.
+    First prompt + "\n" + `ask` up to the end of the line, then prompt + "\n" + `ask` + hint + "\n" + `then`.
+    `most`: new tokens of a hint. The text that is graded is the solution alone. A mark that the prompt ends with is
+    not said twice; a model that gives no hint is asked for the solution without one.
     """
 
     ask: str = "Hint:"

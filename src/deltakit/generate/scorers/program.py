@@ -20,7 +20,8 @@ __all__ = ["Program"]
 class Program:
     """A Python function of the user's own, `entry` "module:function".
 
-    It is called as function(prompt, answers) and gives one number each. It is imported only because it was named here; it runs in this process, with all its rights.
+    It is called as function(prompt, answers) and gives one number each. It is imported only because it
+    was named here; it runs in this process, with all its rights.
     """
 
     entry: str
