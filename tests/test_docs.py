@@ -66,8 +66,8 @@ def test_every_verb_has_help_with_an_example(verb):
     assert "--format" in text
 
 
-WRITERS = ("extract", "apply", "export", "sparsify", "merge", "compress", "sft", "run", "demo", "report", "init", "sweep",
-           "compare")  # fmt: skip
+WRITERS = ("extract", "apply", "export", "sparsify", "merge", "compress", "sft", "run", "demo", "report", "compare",
+           "init", "sweep")  # fmt: skip
 
 
 @pytest.mark.parametrize("verb", WRITERS)
