@@ -161,7 +161,9 @@ class _Session:
         if name == LOSS:
             return held_out_loss(seat, self.work.records, self.work.settings.style or "alpaca", done)
         generates = self.work.tasks[name].OUTPUT_TYPE == "generate_until"
-        return _one(name, self._lm(seat, None if generates else done), self.work)
+        found = _one(name, self._lm(seat, None if generates else done), self.work)
+        isolated = self.programs.about() if runs_programs(self.work.tasks[name]) else None
+        return {**found, "sandbox": isolated} if isolated else found
 
     def _lm(self, seat: Seat, done: Done | None = None) -> DeltakitLM:
         s = self.work.settings

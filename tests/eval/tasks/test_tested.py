@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from pathlib import Path
 
 import pytest
 
@@ -9,7 +10,11 @@ from deltakit.errors import UnsafeError
 from deltakit.generate.play import Run
 from deltakit.sandbox import Outcome
 from deltakit.sandbox.probe import available
+from deltakit_eval import programs
+from deltakit_eval.run import evaluate
 from deltakit_eval.tasks import load_tasks, tested
+from deltakit_eval.work import Settings
+from support.running import write_folder
 
 ITEM = {"test_setup_code": "", "test_list": ["assert one() == 1"]}
 DOC = {"details": json.dumps(ITEM)}
@@ -64,3 +69,31 @@ def test_code_tasks_load_and_say_what_they_need(shared_data) -> None:
     assert begun["prompt"] == json.loads(begun["details"])["prompt"]
     asked = tasks["deltakit_mbpp_code"].eval_docs[0]["prompt"]
     assert asked.endswith("### Response:")
+
+
+SHORT = Settings(limit=2, max_new_tokens=3, place="swap")
+
+
+def test_an_evaluation_records_its_sandbox(tmp_path: Path, shared_data: Path) -> None:
+    if available() is None:
+        pytest.skip("nothing here isolates programs")
+    base = write_folder(tmp_path / "base", 0)
+    (model,) = evaluate([str(base)], ["mbpp", "toy_math"], SHORT, data={"mbpp": shared_data})["models"]
+    assert model["tasks"]["mbpp"]["sandbox"]["isolation"] in ("bubblewrap", "namespaces")
+    assert model["tasks"]["mbpp"]["headline"] == "pass@1,tested"
+    assert "sandbox" not in model["tasks"]["toy_math"]
+    verdicts = [sample["filters"]["tested"]["answer"] for sample in model["tasks"]["mbpp"]["samples"]]
+    assert all("Error" in str(v) for v in verdicts)
+
+
+def test_without_isolation_it_is_refused_before_anything_is_generated(
+    tmp_path: Path, shared_data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(allow: str) -> None:
+        raise UnsafeError(f"not run: {allow}")
+
+    monkeypatch.setattr(programs, "open_sandbox", refuse)
+    monkeypatch.setattr("deltakit.generate.Engine.generate", lambda *a, **k: pytest.fail("something was generated"))
+    base = write_folder(tmp_path / "base", 0)
+    with pytest.raises(UnsafeError, match="not run: isolated"):
+        evaluate([str(base)], ["toy_math", "mbpp"], SHORT, data={"mbpp": shared_data})
