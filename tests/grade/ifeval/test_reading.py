@@ -34,7 +34,7 @@ def test_sentences(text: str, count: int) -> None:
 
 def test_words() -> None:
     assert words("It's a well-known fact, no. 3") == ["It", "s", "a", "well", "known", "fact", "no", "3"]
-    assert capital_words("NASA and the U.S. saw I-95 and McDonald at CO2 X") == ["NASA", "U.S", "I-95", "CO2", "X"]
+    assert capital_words("NASA and the U.S. saw I-95 at CO2. I'm X") == ["NASA", "U.S", "I-95", "CO2", "I", "X"]
 
 
 def test_counts_are_compared_in_two_ways_only() -> None:

@@ -10,7 +10,7 @@ from deltakit.errors import RecipeError
 __all__ = ["Finding", "capital_words", "compared", "language_of", "sentences", "words"]
 
 _WORD = re.compile(r"\w+")
-_TOKEN = re.compile(r"[^\W_](?:[\w'’.&-]*[^\W_])?")
+_TOKEN = re.compile(r"[^\W_](?:[\w.&-]*[^\W_])?")
 _END = re.compile(r"[.!?…]+[\"'”’»)\]*_]*(?=\s|\Z)|[。！？।۔؟]+")
 _SHORT = re.compile(
     r"(?:\b(?:mr|mrs|ms|dr|prof|st|sr|jr|vs|no|fig|inc|ltd|co|mt|gen|col|sen|rep|rev|hon|approx|dept|est|ave|blvd)"
@@ -41,7 +41,7 @@ def words(text: str) -> list[str]:
 
 
 def capital_words(text: str) -> list[str]:
-    """Words without a small letter: "NASA", "U.S", and "I"."""
+    """Words without a small letter: "NASA", "U.S", and "I", which is one in "I'm" too."""
     return [word for word in _TOKEN.findall(text) if word.isupper()]
 
 
