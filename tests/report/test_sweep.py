@@ -1,10 +1,15 @@
 """A sweep's page: ranks in a table, one field as lines, two as a map, more as ranks."""
 
+import json
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from deltakit.errors import InputError
 from deltakit.report.figure import as_svg
+from deltakit.report.page import build_page
+from deltakit.report.sources import read_sources
 from deltakit.report.sweep import sections
 
 SCORE = {"accuracy": 0.5, "stderr": 0.1, "n": 25}
@@ -45,6 +50,17 @@ def test_the_tables_say_rank_noise_and_intervals() -> None:
     assert test.rows[0] == ("base", "50.0 [30.0, 70.0]", "50.0 [30.0, 70.0]", "50.0", "50.0")
     assert test.rows[1] == ("winner", "50.0 [30.0, 70.0]", "50.0 [30.0, 70.0]", "50.0 [30.0, 70.0]", "-")
     assert "2.0 ± 10.0 points more" in test.text
+
+
+def test_it_is_read_from_a_file_or_its_folder_into_a_report(tmp_path: Path) -> None:
+    found = result(["lambda"], [row(1, {"lambda": 0.5}, 0.4, 1)])
+    (tmp_path / "sweep.json").write_text(json.dumps({"action": "sweep", **found}))
+    for place in (tmp_path, tmp_path / "sweep.json"):
+        page = build_page(read_sources([place]))
+        assert [s.title.partition(":")[0] for s in page.sections] == ["Sweep", "Sweep"]
+    (tmp_path / "sweep.json").write_text(json.dumps({"action": "sweep", **found, "candidates": [{}]}))
+    with pytest.raises(InputError, match="no result of `deltakit sweep` .KeyError"):
+        read_sources([tmp_path])
 
 
 def test_one_field_of_numbers_is_drawn_as_lines() -> None:

@@ -58,7 +58,7 @@ def build_page(sources: Sources, *, title: str = "deltakit report", lines: Seque
     against bytes; the first of them (else the first model) is what the others are compared with, item by item.
     RecipeError for a name that is not in the results, InputError for nothing to show."""
     from deltakit.errors import InputError
-    from deltakit.report import accuracy, heatmap, knobs, losses, measured, pareto, spectra, vectors
+    from deltakit.report import accuracy, heatmap, knobs, losses, measured, pareto, spectra, sweep, vectors
 
     sections: list[Section] = []
     if sources.rows:
@@ -66,6 +66,8 @@ def build_page(sources: Sources, *, title: str = "deltakit report", lines: Seque
         sections.extend(pareto.sections(sources.rows, lines))
         sections.extend(knobs.sections(sources.rows, lines))
         sections.extend(_differences(sources, lines))
+    for number, result in enumerate(sources.sweeps, 1):
+        sections.extend(sweep.sections(result, number))
     sections.extend(heatmap.section(pair, number) for number, pair in enumerate(sources.comparisons, 1))
     for number, found in enumerate(sources.vectors, 1):
         sections.extend(vectors.sections(found, number))

@@ -15,6 +15,7 @@ from deltakit.report.paired.item import Run
 from deltakit.report.paired.operands import together
 from deltakit.report.paired.ours import read_ours
 from deltakit.report.results import Row, read_results
+from deltakit.report.sweep import is_sweep, read_sweep
 from deltakit.report.vectors import TaskVectors, read_vectors
 
 __all__ = ["Sources", "read_diffs", "read_sources"]
@@ -32,19 +33,23 @@ class Sources:
     curves: tuple[Curve, ...] = ()
     measured: tuple[Mapping[str, Any], ...] = ()
     runs: tuple[Run, ...] = ()
+    sweeps: tuple[Mapping[str, Any], ...] = ()
 
 
 def read_sources(paths: Sequence[str | Path]) -> Sources:
-    """Results of `deltakit eval -o`, output of `deltakit diff --format json`, loss files or folders of `deltakit sft`.
+    """Results of `deltakit eval -o`, output of `deltakit diff --format json`, results or folders of `deltakit sweep`,
+    loss files or folders of `deltakit sft`.
 
-    InputError for a file that is none of these; it names all three.
+    InputError for a file that is none of these; it names them all.
     """
     results: list[Path] = []
     diffs: list[tuple[Mapping[str, Any], str]] = []
     curves: list[Curve] = []
     measured: list[Mapping[str, Any]] = []
     runs: list[Run] = []
+    sweeps: list[Mapping[str, Any]] = []
     for path in map(Path, paths):
+        path = path / "sweep.json" if (path / "sweep.json").is_file() else path
         if path.is_dir() or path.suffix == ".jsonl":
             curves.append(read_curve(path))
             continue
@@ -55,10 +60,14 @@ def read_sources(paths: Sequence[str | Path]) -> Sources:
             measured.append({key: found.get(key, {}) for key in ("tasks", "settings", "versions")})
         elif "tensors" in found and "summary" in found:
             diffs.append((found, str(path)))
+        elif is_sweep(found):
+            sweeps.append(read_sweep(found, str(path)))
         else:
             raise InputError(f"{path}: nothing that a report can show", remedy=_KINDS)
     rows, sampled = tuple(read_results(results)), tuple(run for run in together(runs) if run.tasks)
-    return replace(read_diffs(diffs), rows=rows, curves=tuple(curves), measured=tuple(measured), runs=sampled)
+    return replace(
+        read_diffs(diffs), rows=rows, curves=tuple(curves), measured=tuple(measured), runs=sampled, sweeps=tuple(sweeps)
+    )
 
 
 def read_diffs(diffs: Sequence[tuple[Mapping[str, Any], str]]) -> Sources:
@@ -79,7 +88,10 @@ def read_diffs(diffs: Sequence[tuple[Mapping[str, Any], str]]) -> Sources:
     return Sources(comparisons=tuple(comparisons), vectors=tuple(vectors), spectra=spectra)
 
 
-_KINDS = "give results of `deltakit eval -o`, output of `deltakit diff --format json`, or the folder of `deltakit sft`"
+_KINDS = (
+    "give results of `deltakit eval -o` or `deltakit sweep -o`, output of `deltakit diff --format json`, or the folder "
+    "of `deltakit sft`"
+)
 
 
 def _parsed(path: Path) -> dict[str, Any]:

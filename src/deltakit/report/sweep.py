@@ -5,12 +5,28 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from deltakit.errors import InputError
 from deltakit.report.figure import new_figure, style_of
 from deltakit.report.page import Cell, Picture, Section
 
-__all__ = ["sections"]
+__all__ = ["is_sweep", "read_sweep", "sections"]
 
 Rows = Sequence[Mapping[str, Any]]
+
+
+def is_sweep(found: Mapping[str, Any]) -> bool:
+    """Whether parsed JSON says that it is a sweep's result."""
+    return found.get("action") == "sweep"
+
+
+def read_sweep(found: Mapping[str, Any], where: str) -> Mapping[str, Any]:
+    """The result of a sweep; InputError where its page cannot be made of it."""
+    try:
+        sections(found)
+    except (KeyError, TypeError, ValueError, StopIteration) as wrong:
+        problem = f"{where}: no result of `deltakit sweep` ({type(wrong).__name__}: {wrong})"
+        raise InputError(problem, remedy="give the file that `deltakit sweep -o` writes") from None
+    return found
 
 
 def sections(result: Mapping[str, Any], number: int = 1) -> list[Section]:
