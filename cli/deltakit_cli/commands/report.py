@@ -38,7 +38,8 @@ def command(
     """Print the table of results and draw a page: accuracy by model and task, accuracy against bytes, change by layer
     and module, losses; the numbers stand beside every picture.
 
-    RESULT is what `deltakit eval -o` wrote, what `deltakit diff --format json` printed, or a folder of `deltakit sft`.
+    RESULT is what `deltakit eval -o` or `deltakit sweep -o` wrote, what `deltakit diff --format json` printed, or a
+    folder of `deltakit sft`.
     """
     from deltakit.errors import RecipeError
     from deltakit.report import build_page, read_sources, write_report
