@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import astuple, dataclass, replace
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 from deltakit.generate.backend import Backend, Done, Pair, Scored
@@ -12,6 +12,9 @@ from deltakit.manifest import digest
 from deltakit_eval.answers import Answers
 
 __all__ = ["Remembered", "Seat"]
+
+
+_ASKED = tuple(field.name for field in fields(Request) if field.name != "tenant")
 
 
 def _ignore(index: int, found: Any) -> None:
@@ -123,8 +126,8 @@ def _of(request: Request, tenant: str | None) -> Request:
 
 def _fields(request: Request) -> list[Any]:
     """Everything of a request but who is asked: that is in the key of the tenant."""
-    *fields, _ = astuple(request)
-    return [list(f) if isinstance(f, tuple) else f for f in fields]
+    held = vars(request)  # not astuple, which copies every token
+    return [held[name] for name in _ASKED]
 
 
 def _value(found: Completion) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from typing import Any
 
 from deltakit.checkpoint import Progress, Staging, checksum, silent
 from deltakit.checkpoint.staging import check_apart, check_output
-from deltakit.delta.open import Model, local_paths, open_model
+from deltakit.delta.open import Model, Shared, local_paths, open_model
 from deltakit.errors import InputError
 from deltakit.generate import Host
 from deltakit.generate.forecast import expected
@@ -111,7 +111,8 @@ def _open(
     """Everything that is to be used, opened and checked; no weights are read."""
     named = read_named(models)
     work = prepare(tasks, settings or Settings(), data, loss)
-    return [(m.name, open_model(m.text)) for m in named], work
+    opened: Shared = {}  # operands that several models name are opened once
+    return [(m.name, open_model(m.text, shared=opened)) for m in named], work
 
 
 def _inputs(opened: Sequence[tuple[str, Model]], loss: Path | None) -> list[Path]:
