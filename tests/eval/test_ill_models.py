@@ -79,3 +79,13 @@ def test_a_chat_template_that_is_missing_is_told_with_a_remedy(tmp_path: Path) -
     with pytest.raises(InputError, match="no chat template") as caught:
         evaluate([str(write_folder(tmp_path / "m", 0))], ["toy_math"], Settings(limit=1, chat_template=True))
     assert caught.value.remedy
+
+
+def test_a_thought_that_the_template_opens_and_nobody_closes_is_no_answer(tmp_path: Path) -> None:
+    model = write_folder(tmp_path / "m", 0)
+    (model / "chat_template.jinja").write_text("{% for m in messages %}[{{ m.content }}]{% endfor %}{{ '<think>\\n' }}")
+    task = task_of(evaluate([str(model)], ["toy_math"], Settings(limit=2, max_new_tokens=4, chat_template=True)))
+    assert [s["prompt"].endswith("]<think>\n") for s in task["samples"]] == [True, True]
+    assert all(s["responses"][0].startswith("<think>\n") for s in task["samples"])
+    assert [s["filters"]["marked"]["answer"] for s in task["samples"]] == [["[no answer]"]] * 2
+    assert task["unclosed_thoughts"] == 1.0
