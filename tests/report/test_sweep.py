@@ -91,7 +91,17 @@ def test_two_fields_are_a_map_with_holes() -> None:
     assert as_svg(picture.figure) == as_svg(picture.figure)
 
 
-@pytest.mark.parametrize("fields", [["a", "b", "c"], ["method"]])
+def test_drawn_values_of_two_fields_are_points() -> None:
+    rows = [row(i, {"lambda": 0.11 * i, "density": 0.9 / i}, 0.1 * i, 7 - i) for i in range(1, 7)]
+    picture = sections(result(["lambda", "density"], rows))[0].picture
+    assert picture is not None
+    axes = picture.figure.axes[0]
+    assert (axes.get_xlabel(), axes.get_ylabel()) == ("density", "lambda")
+    assert len(axes.collections[0].get_offsets()) == 6
+    assert [tuple(line.get_xydata()[0]) for line in axes.lines] == [pytest.approx((0.15, 0.66))]
+
+
+@pytest.mark.parametrize("fields", [["a", "b", "c"], ["method"], ["a", "b"]])
 def test_more_fields_or_words_are_drawn_by_rank(fields: list[str]) -> None:
     rows = [row(i, dict.fromkeys(fields, f"v{i}"), 0.1 * i, 6 - i) for i in range(1, 6)]
     picture = sections(result(fields, rows))[0].picture

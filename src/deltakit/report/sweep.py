@@ -101,11 +101,16 @@ def _plain(value: Any) -> str:
 
 
 def draw(rows: Rows, fields: Sequence[str], tasks: Sequence[str], winner: str) -> Any:
-    """Lines over one field of numbers; a map of the objective over two fields; else candidates by rank."""
+    """Lines over one field of numbers; the objective over two fields, as a map where most combinations were tried and
+    as points where values were drawn; else candidates by rank."""
     if len(fields) == 1 and all(_number(row["settings"][fields[0]]) for row in rows):
         return _lines(rows, fields[0], tasks, winner)
     if len(fields) == 2 and len(rows) > 3:
-        return _map(rows, fields, winner)
+        dense = len(_values(rows, fields[0])) * len(_values(rows, fields[1])) <= 2 * len(rows)
+        if dense:
+            return _map(rows, fields, winner)
+        if all(_number(row["settings"][field]) for row in rows for field in fields):
+            return _points(rows, fields, winner)
     return _ranks(rows, tasks)
 
 
@@ -151,6 +156,18 @@ def _map(rows: Rows, fields: Sequence[str], winner: str) -> Any:
     best = next(row["settings"] for row in rows if row["id"] == winner)
     axes.plot(across.index(best[fields[1]]), down.index(best[fields[0]]), "r*", markersize=10)
     figure.colorbar(image, ax=axes, label="objective, %")
+    return figure
+
+
+def _points(rows: Rows, fields: Sequence[str], winner: str) -> Any:
+    figure, (axes,) = new_figure(6, 4.2)
+    xs, ys = ([row["settings"][field] for row in rows] for field in reversed(fields))
+    shades = axes.scatter(xs, ys, c=[100 * row["objective"] for row in rows], cmap="cividis", s=45)
+    best = next(row["settings"] for row in rows if row["id"] == winner)
+    axes.plot(best[fields[1]], best[fields[0]], "ro", markersize=12, fillstyle="none", label="winner")
+    axes.set(xlabel=fields[1], ylabel=fields[0])
+    axes.legend(frameon=False, fontsize=8)
+    figure.colorbar(shades, ax=axes, label="objective, %")
     return figure
 
 
