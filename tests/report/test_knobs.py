@@ -38,6 +38,15 @@ def test_three_values_make_a_picture_and_levels_stand_beside():
     assert axes.get_xlabel() == "density"
 
 
+def test_many_series_are_parted_so_that_colours_tell_them():
+    rows = [row(f"m{i}: keep {v}") for i in range(8) for v in (0.1, 0.2, 0.5)]
+    found = sections(rows)
+    assert [s.title for s in found] == ["Accuracy over density (1 of 2)", "Accuracy over density (2 of 2)"]
+    assert [s.picture.stem for s in found] == ["over-density-1-of-2", "over-density-2-of-2"]
+    assert [len(s.rows) for s in found] == [21, 3]
+    assert [t.get_text() for t in found[1].picture.figure.axes[0].get_xticklabels()] == ["0.1", "0.2", "0.5"]
+
+
 def test_fewer_values_make_none_and_scores_that_are_none_are_left_out():
     assert sections([row("keep 0.5"), row("keep 0.2"), row("keep 0.5")]) == []
     (found,) = sections([row("keep 0.5"), row("keep 0.2"), row("keep 0.1", value=None)])

@@ -20,6 +20,8 @@ _SAID = re.compile(rf"(?<!\w)({'|'.join(sorted(_NAMES, key=len, reverse=True))})
 _FACTOR = re.compile(r"([+-])\s*(\d*\.?\d+)\s*\*\s*([^+*]+?)(?=\s[+-]\s|$)")
 _DASHES = ("--", ":", "-.")
 _LEAST = 3
+_TICKS = 6
+_TOGETHER = 7  # series in one picture
 
 
 @dataclass(frozen=True)
@@ -49,7 +51,8 @@ def knobs_of(row: Row) -> list[Knob]:
 
 
 def sections(rows: Sequence[Row], lines: Sequence[str] = ()) -> list[Section]:
-    """One section a setting that some series takes at least three values of; `lines` are drawn as levels."""
+    """One section a setting that some series takes at least three values of, or several where there are more series
+    than colours; `lines` are drawn as levels."""
     by_setting: dict[str, dict[str, list[Knob]]] = {}
     for knob in (knob for row in rows for knob in knobs_of(row)):
         by_setting.setdefault(knob.setting, {}).setdefault(knob.series, []).append(knob)
@@ -59,7 +62,9 @@ def sections(rows: Sequence[Row], lines: Sequence[str] = ()) -> list[Section]:
         kept = {name: sorted(ks, key=lambda k: k.value) for name, ks in series.items() if _enough(ks)}
         tasks = [t for t in tasks_of([k.row for ks in kept.values() for k in ks]) if t != LOSS]
         if kept and tasks:
-            found.append(_section(setting, kept, levels, tasks))
+            parts = [dict(list(kept.items())[i : i + _TOGETHER]) for i in range(0, len(kept), _TOGETHER)]
+            numbers = [f" ({i} of {len(parts)})" if len(parts) > 1 else "" for i in range(1, len(parts) + 1)]
+            found += [_section(setting, part, levels, tasks, n) for part, n in zip(parts, numbers, strict=True)]
     return found
 
 
@@ -71,7 +76,9 @@ def _last(name: str) -> str:
     return name.strip().rstrip("/").rpartition("/")[2]
 
 
-def _section(setting: str, series: dict[str, list[Knob]], levels: Sequence[Row], tasks: Sequence[str]) -> Section:
+def _section(
+    setting: str, series: dict[str, list[Knob]], levels: Sequence[Row], tasks: Sequence[str], part: str
+) -> Section:
     cells = tuple(
         (k.series, f"{k.value:g}", *(in_words(k.row.scores.get(task), task) for task in tasks))
         for knobs in series.values()
@@ -79,13 +86,13 @@ def _section(setting: str, series: dict[str, list[Knob]], levels: Sequence[Row],
     )
     alt = f"Accuracy on {', '.join(tasks)} over {setting} for {', '.join(series)}"
     return Section(
-        f"Accuracy over {setting}",
+        f"Accuracy over {setting}{part}",
         "Models that differ in one setting alone, as their names say; whiskers are 95 % intervals, level lines are "
         "models for comparison.",
         ("models", setting, *(f"{task} %" for task in tasks)),
         cells,
         (),
-        Picture(f"over-{setting}", alt, draw(setting, series, levels, tasks)),
+        Picture("-".join(["over", setting, *part.strip(" ()").split()]), alt, draw(setting, series, levels, tasks)),
     )
 
 
@@ -102,6 +109,9 @@ def draw(setting: str, series: dict[str, list[Knob]], levels: Sequence[Row], tas
             score, style = row.scores.get(task), {"color": COLOURS[-1], "linestyle": _DASHES[i % 3]}
             if score and score.value is not None:
                 axes.axhline(100 * score.value, linewidth=1, label=row.name, **style)
+        values = sorted({k.value for knobs in series.values() for k in knobs})
+        if len(values) <= _TICKS:
+            axes.set_xticks(values, [f"{value:g}" for value in values])
         axes.set(xlabel=setting, ylabel=f"accuracy on {task}, %", ylim=(-4, 104))
     handles, names = panels[0].get_legend_handles_labels()
     figure.legend(handles, names, loc="outside upper center", ncols=3, frameon=False, fontsize=8)

@@ -21,7 +21,7 @@ _DASHES = ("--", ":", "-.", "-")
 
 
 def sections(rows: Sequence[Row], lines: Sequence[str] = ()) -> list[Section]:
-    """One section a task that at least two models with known sizes have a score on."""
+    """One section a task that models of at least two different, known sizes have a score on."""
     names = [row.name for row in rows]
     for line in lines:
         if line not in names:
@@ -31,7 +31,7 @@ def sections(rows: Sequence[Row], lines: Sequence[str] = ()) -> list[Section]:
     found = []
     for task in tasks_of(rows):
         scored = sorted((r for r in points if _has(r, task)), key=lambda r: (r.nbytes or 0, r.name))
-        if task != LOSS and len(scored) >= 2:
+        if task != LOSS and len({r.nbytes for r in scored}) >= 2:
             found.append(_section(task, scored, [r for r in levels if _has(r, task)], [r.group for r in points]))
     return found
 

@@ -21,7 +21,8 @@ def compared(models=None):
 
 
 def test_a_page_has_differences_bytes_and_items():
-    page = compared_page(compared())
+    values = {"base": "1" * 30 + "0" * 30, "good": "1" * 45 + "0" * 15, "like": "0" + "1" * 30 + "0" * 29}
+    page = compared_page(compared([model(n, v, size=100 * i) for i, (n, v) in enumerate(values.items(), 1)]))
     titles = [s.title for s in page.sections]
     assert titles == ["Differences from base: toy_math", "Accuracy against bytes: toy_math",
                       "Items that changed: toy_math"]  # fmt: skip

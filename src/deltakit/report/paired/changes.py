@@ -14,6 +14,7 @@ __all__ = ["draw", "panels"]
 _GREY = "#777777"
 _STYLES = {"better": (COLOURS[0], ">"), "worse": (COLOURS[1], "<"), "no difference shown": (_GREY, "o")}
 _LONGEST = 44
+_TALL = 25  # rows from which on numbers stand above, too
 
 
 def panels(compared: Compared) -> list[tuple[str, list[Pair]]]:
@@ -42,6 +43,8 @@ def draw(compared: Compared, pairs: Sequence[Pair]) -> Any:
     right.set_yticks(heights, ["" for _ in pairs])
     for axes in (left, right):
         axes.set_ylim(len(pairs) - 0.4, -0.6)
+        if len(pairs) > _TALL:
+            axes.tick_params(top=True, labeltop=True)
     name = f", {unit.name}" if unit.name else ""
     task = f" of {_cut(pairs[0].model)}" if several else f" on {pairs[0].label}"
     left.set_xlabel(f"score{task}{name}")
