@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from lm_eval.api.model import LM
 
 from deltakit.errors import RecipeError
 from deltakit_eval.run import evaluate
@@ -16,6 +18,23 @@ from deltakit_eval.tasks import load_tasks
 from deltakit_eval.tasks.scoring import INVALID
 from deltakit_eval.work import Settings, prepare
 from support.running import write_folder
+
+
+class Scripted(LM):  # type: ignore[misc]
+    """Says what it is given, in turn."""
+
+    def __init__(self, said: Iterator[str]) -> None:
+        super().__init__()
+        self.said, self.asked = said, list[Any]()
+
+    def generate_until(self, requests: Any) -> list[str]:
+        self.asked += [instance.args[1] for instance in requests]
+        return [next(self.said) for _ in requests]
+
+    def loglikelihood(self, requests: Any) -> Any:
+        raise AssertionError("nothing is scored here")
+
+    loglikelihood_rolling = loglikelihood
 
 
 def right_is_18(answer: str) -> dict[str, Any]:
@@ -136,3 +155,29 @@ def test_the_first_of_several_draws_is_the_one_of_a_single_draw(model: str) -> N
     )
     first = [s["responses"][:1] for s in three["models"][0]["tasks"]["toy_math"]["samples"]]
     assert [s["responses"] for s in one["models"][0]["tasks"]["toy_math"]["samples"]] == first
+
+
+def test_a_task_with_lm_evals_own_metric_is_repeated_too() -> None:
+    """As a stock task is: no filter named, exact_match by lm-eval; each answer is scored by the task's own way."""
+    from datasets import Dataset
+    from lm_eval import evaluator
+    from lm_eval.api.task import ConfigurableTask
+
+    said = iter(["4", "5", "4", "4", "7", "8", "9", "9"])
+    task = ConfigurableTask(
+        config={
+            "task": "sums", "output_type": "generate_until", "test_split": "test", "num_fewshot": 0,
+            "custom_dataset": lambda **_: {"test": Dataset.from_dict({"q": ["2 + 2", "4 + 4"], "a": ["4", "8"]})},
+            "doc_to_text": "{{q}} =", "doc_to_target": "{{a}}", "generation_kwargs": {"until": ["\n"]},
+            "metric_list": [{"metric": "exact_match", "aggregation": "mean", "higher_is_better": True}],
+        }
+    )  # fmt: skip
+    Sampling(4, 0.5).apply({"sums": task})
+    lm = Scripted(said)
+    found = evaluator.evaluate(lm, {"tasks": {"sums": task}}, bootstrap_iters=10)["results"]["sums"]
+    assert lm.asked == [{"until": ["\n"], "do_sample": True, "temperature": 0.5}] * 8
+    assert found["exact_match,none"] == found["avg@4,none"] == pytest.approx((3 / 4 + 1 / 4) / 2)
+    assert found["pass@2,none"] == pytest.approx((1 + 1 / 2) / 2)
+    assert found["pass@4,none"] == 1.0
+    assert not any(key.startswith("maj") for key in found)
+    assert found["exact_match_stderr,none"] == pytest.approx(0.25)
