@@ -85,7 +85,7 @@ def test_wrong_usage_has_its_code(argv: list[str], code: int, says: str, capsys:
 
 def test_help_shows_an_example(capsys: pytest.CaptureFixture[str]) -> None:
     assert run("--help") == 0
-    assert "deltakit eval models/base models/math --tasks gsm8k" in capsys.readouterr().out
+    assert "deltakit eval base=models/base math=models/math --tasks gsm8k" in capsys.readouterr().out
 
 
 def test_several_answers_an_item_are_shown(model: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -115,3 +115,14 @@ def test_models_over_one_base_share_a_batch_where_asked(model: Path, capsys: pyt
     assert [m["place"] for m in json.loads(capsys.readouterr().out)["models"]] == ["mixed", "mixed"]
     assert run(*given, "--backend", "transformers") == 0
     assert [m["backend"] for m in json.loads(capsys.readouterr().out)["models"]] == ["transformers"] * 2
+
+
+def test_models_are_compared_in_the_same_call(model: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    given = (f"one={model}", f"two={model} + 0.5*{model}", "--tasks", "toy_math", *QUICK, "--against", "one")
+    assert run(*given) == 0
+    assert "McNemar" in capsys.readouterr().out
+    assert run(*given, "--format", "json") == 0
+    compared = json.loads(capsys.readouterr().out)["compared"]
+    assert [pair["model"] for pair in compared["pairs"]] == ["two"]
+    assert run(*given[:-1], "tow") == 2
+    assert "two" in capsys.readouterr().err

@@ -10,6 +10,7 @@ import click
 
 from deltakit_cli.options import dry_run_option, example, format_option, overwrite_option
 from deltakit_cli.output import console, emit
+from deltakit_cli.paired import show_compared
 
 if TYPE_CHECKING:
     from deltakit.report.paired import Compared
@@ -115,25 +116,10 @@ def _write(
 
 
 def _human(found: Compared, show: int, told: Mapping[str, Any]) -> None:
-    from deltakit.report.paired.page import folds
-    from deltakit.report.paired.words import columns, legend, rows
-    from deltakit_cli.output import table
-
-    out = console()
-    for task, label in found.labels.items():
-        pairs = found.of_task(task)
-        cells = [["" if c is None else c for c in row] for row in rows(found, task)]
-        out.print(table(list(columns(pairs)), cells, f"{label} ({pairs[0].pairing.metric})"))
-        out.print()
-    for fold in (f for p in found.pairs if show for f in folds(p, found.reference.name, show)):
-        out.print(f"{fold.title}:")
-        for item in fold.items:
-            out.print("\n".join(f"  {name}: {' '.join(text.split())}" for name, text in item), "\n")
-    out.print(legend(found), soft_wrap=True)
-    for line in found.warnings:
-        out.print(f"warning: {line}", soft_wrap=True)
+    show_compared(found, show)
     for path in told["output"]:
-        out.print(f"would write {path}" if told["dry_run"] else f"wrote {path}: {told['written'][path]:,} bytes")
+        done = f"would write {path}" if told["dry_run"] else f"wrote {path}: {told['written'][path]:,} bytes"
+        console().print(done)
 
 
 def _assert(found: Compared, margin: float | None) -> None:

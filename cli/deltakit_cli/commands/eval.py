@@ -11,9 +11,10 @@ import click
 
 from deltakit_cli.options import dry_run_option, example, format_option, output_option, overwrite_option
 from deltakit_cli.output import console, emit, table
+from deltakit_cli.paired import check_reference, show_compared
 from deltakit_cli.progress import progress
 
-EXAMPLE = """deltakit eval models/base models/math --tasks gsm8k --limit 200 -o results.json
+EXAMPLE = """deltakit eval base=models/base math=models/math --tasks gsm8k --limit 200 --against base -o results.json
 deltakit eval "both=models/base + 0.6*math.delta + 0.4*chat.delta" --tasks toy_math,toy_chat
 deltakit eval models/base "models/base + math.delta" --tasks gsm8k --data data/ --loss data/held_out.jsonl
 deltakit eval models/math --tasks gsm8k,gsm8k:cot8 --samples 16 --temperature 0.7 --cache answers"""
@@ -73,6 +74,7 @@ deltakit eval models/math --tasks gsm8k,gsm8k:cot8 --samples 16 --temperature 0.
     metavar="FOLDER",
     help="Also write the results here as lm-eval's --output_path would.",
 )
+@click.option("--against", metavar="NAME", help="Compare all models with this one, item by item, with paired tests.")
 @output_option(required=False, help="Write all results here as JSON, with every sample; resumable.")
 @dry_run_option
 @overwrite_option
@@ -84,6 +86,7 @@ def command(
     loss: Path | None,
     cache: Path | None,
     lm_eval_output: Path | None,
+    against: str | None,
     output: Path | None,
     dry_run: bool,
     overwrite: bool,
@@ -99,10 +102,13 @@ def command(
     """
     os.environ.setdefault("TQDM_DISABLE", "1")  # lm-eval's bars; ours is one for the whole run
     from deltakit_eval.lm_eval_format import write_lm_eval_format
+    from deltakit_eval.named import read_named
     from deltakit_eval.results import summary
     from deltakit_eval.run import evaluate, plan_evaluation
     from deltakit_eval.work import Settings
 
+    if against is not None:
+        check_reference(against, [model.name for model in read_named(models)])
     names = [name.strip() for given in tasks for name in given.split(",") if name.strip()]
     what: dict[str, Any] = {"data": _data(data), "loss": loss, "out": output, "overwrite": overwrite}
     if dry_run:
@@ -110,7 +116,21 @@ def command(
         return
     found = evaluate(models, names, Settings(**settings), **what, cache=cache, progress=progress(fmt))
     written = [] if lm_eval_output is None else write_lm_eval_format(found, lm_eval_output)
-    emit({**summary(found), "output": str(output) if output else None, "lm_eval": list(map(str, written))}, _human, fmt)
+    compared = None if against is None else _compared(found, against)
+    whole = {**summary(found), "output": str(output) if output else None, "lm_eval": list(map(str, written))}
+    if compared is not None:
+        whole["compared"] = compared[1]
+    emit(whole, lambda result: _human(result, None if compared is None else compared[0]), fmt)
+
+
+def _compared(found: Mapping[str, Any], against: str) -> tuple[Any, dict[str, Any]]:
+    """All models against one, and that as JSON."""
+    from deltakit.report.paired import compare
+    from deltakit.report.paired.ours import read_ours
+    from deltakit.report.paired.record import record
+
+    compared = compare(read_ours(found, "these results"), against=against)
+    return compared, record(compared, items=False)
 
 
 def _data(given: tuple[str, ...]) -> str | dict[str, str] | None:
@@ -135,7 +155,7 @@ def _plan(plan: Mapping[str, Any]) -> None:
     out.print(f"{plan['answers']} answers in all; results to {plan['output'] or 'the screen only'}")
 
 
-def _human(result: Mapping[str, Any]) -> None:
+def _human(result: Mapping[str, Any], compared: Any = None) -> None:
     from deltakit_eval.remarks import at_k_rows, endings, formats
     from deltakit_eval.results import rows
 
@@ -150,6 +170,8 @@ def _human(result: Mapping[str, Any]) -> None:
     for model in result["models"]:
         if model["loss"] and model["loss"]["too_long"]:
             console().print(f"{model['model']}: {model['loss']['too_long']} records above the context were left out")
+    if compared is not None:
+        show_compared(compared)
     if result["output"]:
         console().print(f"wrote {result['output']}")
 
