@@ -8,7 +8,7 @@ from typing import Any
 
 from deltakit.errors import InputError, UnsafeError
 from deltakit.generate import Completion, Request
-from deltakit.generate.backend import Backend
+from deltakit.generate.backend import Backend, Pair
 from deltakit.generate.play import Ask, Effect, Run, Weigh
 from deltakit.grade.thinking import opened_thought, strip_thinking
 from deltakit_eval.asking import Encode, pair_of, request_of
@@ -43,7 +43,9 @@ class Endings:
         return {"generated_tokens": self.tokens, **shares}
 
 
-def fit(lengths: Sequence[tuple[int, int]], context: int, name: Callable[[int], str]) -> None:
+def fit(
+    lengths: Sequence[tuple[int, int]], context: int, name: Callable[[int], str], *, generating: bool = True
+) -> None:
     """InputError that names the first of `lengths` (prompt, and what follows it, in tokens) above the context, and how
     many there are. `context` 0: unknown, all fit. `name(i)` says which task and item."""
     over = [i for i, (prompt, more) in enumerate(lengths) if context and prompt + more > context]
@@ -54,7 +56,7 @@ def fit(lengths: Sequence[tuple[int, int]], context: int, name: Callable[[int], 
         f"{name(over[0])}: a prompt of {prompt} tokens and {more} after it exceed the model's context of {context}"
         + (f" ({len(over)} of {len(lengths)} items do)" if len(over) > 1 else ""),
         remedy="lower --max-new-tokens, take a shorter prompt style or fewer examples, or leave these items out"
-        if prompt < context
+        if generating and prompt < context
         else "take a shorter prompt style or fewer examples, or leave these items out",
     )
 
@@ -116,9 +118,19 @@ class Answering:
         return replace(request, max_new_tokens=min(room, request.max_new_tokens)) if room > 0 else None
 
     def _weigh(self, asked: Sequence[tuple[int, Any]]) -> Sequence[Any]:
-        pairs = [pair_of(weigh, self.asks(i)[0]) for i, weigh in asked]
-        fit([(len(a), len(b)) for a, b in pairs], self.backend.context, lambda k: self.name(asked[k][0]))
-        return self.backend.score(pairs, tenants=[self.asks(i)[1] for i, _ in asked])
+        pairs = [self._cut(pair_of(weigh, self.asks(i)[0])) for i, weigh in asked]
+        at = [k for k, (context, _) in enumerate(pairs) if context]
+        tenants = [self.asks(asked[k][0])[1] for k in at]
+        scores = self.backend.score([pairs[k] for k in at], tenants=tenants) if at else []
+        found = dict(zip(at, scores, strict=True))
+        return [found.get(k, (float("-inf"), False)) for k in range(len(pairs))]
+
+    def _cut(self, pair: Pair) -> Pair:
+        """What the model wrote may take more tokens when it is encoded again than it took to write: what is then above
+        the model's context is cut from the pair's head; all of the head: the text is infinitely unlikely."""
+        context, more = pair
+        over = len(context) + len(more) - self.backend.context if self.backend.context else 0
+        return (context[max(0, over) :], more)
 
     def _run(self, asked: Sequence[tuple[int, Any]]) -> Sequence[Any]:
         if self.run is None:

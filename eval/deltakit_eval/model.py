@@ -10,7 +10,8 @@ from lm_eval.api.model import TemplateLM
 from lm_eval.utils import get_rolling_token_windows, make_disjoint_window
 
 from deltakit.errors import InputError, RecipeError
-from deltakit.generate import Engine, Host
+from deltakit.generate import Host
+from deltakit.generate.backend import Backend
 from deltakit.generate.play import Weigh, perform
 from deltakit.registry import did_you_mean
 from deltakit_eval.answering import Answering, Endings, Sandbox, fit
@@ -20,13 +21,13 @@ __all__ = ["DeltakitLM", "item_name"]
 
 
 class DeltakitLM(TemplateLM):  # type: ignore[misc]
-    """An `Engine` as lm-eval's LM. Sampling settings and mode come from the task alone, never from the model's own
+    """A `Backend` as lm-eval's LM. Sampling settings and mode come from the task alone, never from the model's own
     generation_config; an unknown one is a RecipeError. `run` is the sandbox of modes that run programs; `endings`
     counts what was generated and how it ended."""
 
     def __init__(
         self,
-        engine: Engine,
+        engine: Backend,
         *,
         seed: int = 0,
         max_new_tokens: int | None = None,
@@ -34,7 +35,7 @@ class DeltakitLM(TemplateLM):  # type: ignore[misc]
         done: Any = None,
     ) -> None:
         super().__init__()
-        self.engine, self.tokenizer = engine, engine.tokenizer
+        self.engine, self.tokenizer = engine, engine.tokenizer_of()
         self.seed, self.max_new_tokens, self.run = seed, max_new_tokens, run
         self.endings = Endings()
         self._done = (lambda i, found: done(1)) if done else (lambda i, found: None)
@@ -136,7 +137,8 @@ class DeltakitLM(TemplateLM):  # type: ignore[misc]
     def loglikelihood(self, requests: Sequence[Any], disable_tqdm: bool = False) -> list[tuple[float, bool]]:
         """(log-likelihood in nats, is greedy) of each continuation; InputError names an item that does not fit."""
         pairs = [pair_of(Weigh(*instance.args), self.encode) for instance in requests]
-        fit([(len(a), len(b)) for a, b in pairs], self.engine.context, lambda i: item_name(requests[i]))
+        lengths = [(len(a), len(b)) for a, b in pairs]
+        fit(lengths, self.engine.context, lambda i: item_name(requests[i]), generating=False)
         asked = [(instance.args, *pair) for instance, pair in zip(requests, pairs, strict=True)]
         return self._loglikelihood_tokens(asked)
 

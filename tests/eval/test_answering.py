@@ -116,3 +116,23 @@ def test_lengths_that_fit_raise_nothing_and_an_unknown_context_holds_all() -> No
     assert caught.value.message.startswith("item 1: a prompt of 9 tokens")
     assert "2 of 3" in caught.value.message
     assert "max-new-tokens" not in caught.value.remedy
+    with pytest.raises(InputError) as caught:
+        fit([(4, 6)], 8, str, generating=False)
+    assert "max-new-tokens" not in caught.value.remedy
+
+
+def test_a_text_that_takes_more_tokens_encoded_than_written_is_still_weighed() -> None:
+    weighed: list[Any] = []
+
+    class Scale(Parrot):
+        def score(self, pairs: Any, done: Any = None, tenants: Sequence[str | None] = ()) -> list[tuple[float, bool]]:
+            weighed.extend(pairs)
+            return super().score(pairs, done, tenants)
+
+    def weigh(context: str, more: str) -> Play:
+        ((nats, _),) = yield [Weigh(context, more)]
+        return str(nats)
+
+    plays = [weigh("abcdef", "123"), weigh("abcd", "12345678"), weigh("ab", "12")]
+    assert perform(plays, Answering(Scale(context=8), alone)) == ["-3.0", "-inf", "-2.0"]
+    assert weighed == [(letters("bcdef"), letters("123")), (letters("ab"), letters("12"))]
