@@ -99,7 +99,7 @@ def _unlogged(row: Row, field: str) -> Row | Bad:
 
 
 def _rows(path: Path, field: str) -> tuple[list[Row | Bad], int]:
-    """All rows, and answers an item; of lm-eval's log, which repeats each document for each filter, those of the first."""
+    """All rows, and answers an item; of lm-eval's log, which repeats documents by filter, the first filter's."""
     rows = list(read_rows(path))
     logged = [row for row in rows if isinstance(row, Row) and _logged(row)]
     if not logged:
