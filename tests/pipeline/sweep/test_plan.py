@@ -60,6 +60,8 @@ def test_a_sampler_that_draws_is_not_asked(models: Path) -> None:
         ({"settings": {"max_new_tokens": "2"}}, RecipeError, "settings: max_new_tokens: "),
         ({"settings": {"limit": 3}}, RecipeError, "settings: limit stand under select: and test:"),
         ({"select": {"split": "holdout"}}, RecipeError, "holdout"),
+        ({"test": {"limit": 4, "beside": ["winner=models/other"]}}, RecipeError, "two models of one name"),
+        ({"test": {"limit": 4, "beside": ["expert=models/none"]}}, InputError, "models/none"),
     ],
 )
 def test_what_is_wrong_is_said_at_once(

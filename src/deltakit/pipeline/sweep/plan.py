@@ -10,6 +10,7 @@ from typing import Any
 
 import pydantic
 
+from deltakit.delta.open import open_model
 from deltakit.errors import RecipeError
 from deltakit.manifest import digest
 from deltakit.merge.plan.native import plan_recipe
@@ -21,12 +22,14 @@ from deltakit.pipeline.sweep.sampler import Asked, Sampler
 from deltakit.pipeline.sweep.space import Space, make_space
 from deltakit.recipe.parameters import parse_checked
 from deltakit.registry import check_keys
+from deltakit_eval.named import read_named
 from deltakit_eval.results import short_name
 from deltakit_eval.work import Settings, Work, prepare
 
 __all__ = ["STANDING", "SweepPlan", "plan_sweep", "preview"]
 
 STANDING = "merge as it stands"
+ROLES = ("base", STANDING, "winner")  # names in the test
 _OURS = ("limit", "split", "seed")  # of Settings: said by select: and test:
 _PLACES = ("line", "id", "doc_id", "split")  # of a document: where it stands, not what it asks
 
@@ -84,6 +87,8 @@ def plan_sweep(recipe: SweepRecipe) -> SweepPlan:
     select, test = (_work(recipe, items) for items in (recipe.select, recipe.test))
     tasks = _weights(recipe, select)
     notes = _apart(select, test, recipe.select.same_items)
+    for named in read_named([*(f"{name}=x" for name in ROLES), *recipe.test.beside])[len(ROLES) :]:
+        open_model(named.text)  # what is missing is said now, not behind the search
     planned = plan_recipe(space.recipe(probe))
     merged = planned.merged
     linear = merged is not None and merged.coefficients is not None and not planned.notes
