@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, NamedTuple, Protocol
 
 import torch
@@ -40,11 +41,16 @@ class Decode:
     width: int = 0
     attend: Callable[..., torch.Tensor] = attend
 
+    @cached_property
+    def _at(self) -> tuple[torch.Tensor, torch.Tensor]:
+        """Where the new keys go, as torch indexes: made once for all layers."""
+        return self.slots.long(), self.lengths.long() - 1
+
     def __call__(
         self, layer: int, query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, scale: float, **extra: Any
     ) -> torch.Tensor:
         """One layer's attention; see `Pass`."""
-        self.cache.write(layer, key, value, self.slots, self.lengths - 1)
+        self.cache.write(layer, key, value, *self._at)
         return self.attend(query, self.cache, layer, self.slots, self.lengths, scale, width=self.width, **extra)
 
 

@@ -16,7 +16,7 @@ from deltakit.generate.voices import Names, Voices
 
 __all__ = ["Steps", "Wanted", "kernel_for"]
 
-_FEW = 1 << 14  # positions of all requests below which loading or compiling a kernel takes longer than doing without
+_FEW = 1 << 12  # positions of all requests below which loading or compiling a kernel takes longer than doing without
 
 Wanted = tuple[Piece, int]  # a piece, and the first of its tokens whose logits are wanted (len(tokens): of none)
 
@@ -27,7 +27,7 @@ def kernel_for(model: Any, positions: int) -> Callable[..., torch.Tensor]:
         from deltakit.generate.kernels.native import attend_native
 
         return attend_native
-    return attend
+    return fused.decoding_on(model.device.type)
 
 
 @dataclass
