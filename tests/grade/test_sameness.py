@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import time
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -56,6 +58,15 @@ def test_what_cannot_be_read_is_left_to_others() -> None:
     assert same_shape(r"(1, 10^{10^{10^{10}}})", "(1, 3)").same is None
     assert same_shape(r"(2, 10^{10^{10^{10}}})", "(1, 3)").same is False, "one part that differs is enough"
     assert shape_of("x" * 3000) is None
+
+
+@pytest.mark.parametrize(
+    "text", ["-" * 900, "x+" * 450 + "x", "x^{99}" * 150, "2^{9999}" * 120, "(" * 300 + "1" + ")" * 300]
+)
+def test_the_longest_answers_take_no_time(text: str) -> None:
+    start = time.monotonic()
+    assert same_shape(text, "x+1").same is not True
+    assert time.monotonic() - start < 5
 
 
 NUMBER = st.fractions(max_denominator=20).map(

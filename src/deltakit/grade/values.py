@@ -131,7 +131,10 @@ _ARITHMETIC: dict[str, Callable[[Any, Any], Any]] = {
 
 def _applied(name: str, args: list[Any], free: bool) -> Any:
     if name in _ARITHMETIC:
-        return _ARITHMETIC[name](args[0], args[1])
+        made = _ARITHMETIC[name](args[0], args[1])
+        if isinstance(made, Fraction) and max(made.numerator.bit_length(), made.denominator.bit_length()) > 2 * LARGEST:
+            raise _Unknown
+        return made
     if name == "^":
         return _power(args[0], args[1], free)
     if name == "neg":
@@ -170,9 +173,7 @@ def _value(term: Term, index: int) -> Any:
     """The value at a point, or None where it has no usable one."""
     try:
         value, _ = _worth(term, index)
-        if isinstance(value, Fraction):
-            return value if value.numerator.bit_length() <= 4 * LARGEST else None
-        return value if _mp().isfinite(value) else None
+        return value if isinstance(value, Fraction) or _mp().isfinite(value) else None
     except (ArithmeticError, ValueError, TypeError, NotImplementedError):
         return None
 
@@ -208,6 +209,8 @@ def _settled(verdicts: list[bool | None], needed: int) -> bool | None:
 
 def same_value(one: Term, other: Term) -> bool | None:
     """Are two expressions equal wherever both have a value? None: this cannot tell."""
+    if isinstance(one, Number) and isinstance(other, Number):
+        return one.value == other.value
     verdicts = [_differ(a, b) for a, b in _points(one, other)]
     return _settled(verdicts, 2 if symbols(one) | symbols(other) else 1)
 
