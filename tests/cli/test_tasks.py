@@ -53,3 +53,10 @@ def test_names_that_are_no_tasks() -> None:
     assert about_task("dare_ties") is None
     with pytest.raises(RecipeError, match="cot9"):
         about_task("gsm8k:cot9")
+
+
+def test_the_how_to_lists_every_task_and_style() -> None:
+    page = (Path(__file__).resolve().parents[2] / "docs/evaluation.md").read_text()
+    part = page.partition("## Tasks and data")[2].partition("\n## ")[0]
+    styles = {style for task in TASKS.values() for style in task.styles}
+    assert not [name for name in [*TASKS, *styles - {"cot4", "cot8"}] if f"`{name}`" not in part]
