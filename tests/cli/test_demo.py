@@ -48,7 +48,7 @@ def test_the_whole_road(tmp_path, monkeypatch, capsys):
     assert len(answers["answers"]) == 6
     assert (tmp_path / "out" / "report.html").stat().st_size > 100_000
     assert guarded(cli, ["demo", "-o", "out", "--quick"]) == 0
-    assert "0 of 35 steps ran" in capsys.readouterr().out
+    assert "0 of 37 steps ran" in capsys.readouterr().out
 
 
 def test_what_does_not_hold_ends_with_code_6(tmp_path, monkeypatch, capsys):
