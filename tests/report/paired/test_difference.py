@@ -39,6 +39,7 @@ def test_draws_of_items_are_means_and_each_item_counts_once():
     assert found.p == 2 / 2**4
     assert (found.lost, found.gained, found.p_mid) == (0, 4, None)
     assert found.low <= 0.2 <= found.high
+    assert found.after_interval == wilson(3, 5)
 
 
 def test_a_loss_is_per_token_and_less_of_it_is_better():
@@ -56,7 +57,7 @@ def test_one_item_and_equal_models_are_no_trouble():
     found = measured("1", "1")
     assert (found.value, found.p, found.p_bootstrap, found.p_t) == (0.0, 1.0, 1.0, None)
     found = measured([0.5], [0.75])
-    assert (found.before_interval, found.minimal, found.p) == ((0.5, 0.5), None, 1.0)
+    assert (found.before_interval, found.minimal, found.p) == (wilson(0.5, 1), None, 1.0)
 
 
 def test_the_record_is_plain_json():

@@ -46,6 +46,19 @@ def test_tasks_without_samples_are_noted_and_documents_asked_twice_are_kept():
     assert run.notes == ("m: no samples of toy_chat in r.json", "m: no single records of the held-out loss in r.json")
 
 
+def test_what_is_no_ability_is_said_and_how_was_asked_is_kept():
+    odd = task("10", format="strict 10 %, flexible 60 %", truncated=0.25, empty=0.001, unclosed_thoughts=None,
+               asked={"style": "cot8", "mode": "direct", "form": "number"})  # fmt: skip
+    (run,) = read_ours(paired_result([model("m", "1", tasks={"toy_math": odd})]), "r.json")
+    assert run.notes == (
+        "m, toy_math: strict 10 %, flexible 60 %",
+        "m, toy_math: 25.0% of the texts were cut at their limit",
+    )
+    about_it = run.tasks["deltakit_toy_math"].about
+    assert (about_it["prompt style"], about_it["prompt mode"]) == ("cot8", "direct")
+    assert "prompt form" not in about_it
+
+
 @pytest.mark.parametrize(
     "broken",
     [{}, {"models": [{}]}, {"models": [{"model": "m", "tasks": {"t": {"samples": [{}]}}}]}, {"models": [3]},

@@ -58,6 +58,7 @@ def test_a_loss_that_falls_is_gained_and_no_accuracy():
 
     found = compared([losing("a", 20.0), losing("b", 10.0)])
     assert folds(found.pairs[0], "a", 5)[0].title == "held-out loss: b gained 1 of 1"
+    assert folds(found.pairs[0], "a", 5)[0].items == ((("document", "0"), ("a", "20.000 nats"), ("b", "10.000 nats")),)
     assert [list(row.scores) for row in levels(found)] == [[LOSS], [LOSS]]
 
 

@@ -28,7 +28,7 @@ def test_a_loss_is_in_nats_and_another_metric_in_its_own_unit():
     samples = [{"doc_id": i, "doc_hash": str(i), "nll": 5.0 + i, "tokens": 10} for i in range(3)]
     loss = {"loss": 0.6, "stderr": None, "records": 3, "samples": samples}
     found = compared([model(n, "10", loss=loss, tasks={}) for n in "ab"])
-    assert columns(found.pairs)[2] == "score nats per token [95 %]"
+    assert columns(found.pairs)[2] == "nats per token [95 %]"
     assert rows(found, "held-out loss")[1][3] == "+0.0000 [+0.0000, +0.0000]"
     found = compared({"a": [1.0, 12.0], "b": [2.0, 15.0]})
     assert unit_of(found.pairs).name == ""

@@ -105,6 +105,9 @@ def _share(first: NDArray[np.float64], down: int, up: int, common: dict[str, Any
 
 
 def _interval(values: NDArray[np.float64], weights: NDArray[np.float64]) -> tuple[float, float]:
-    """A mean with 1.96 standard errors on either side."""
+    """A mean with 1.96 standard errors on either side; of scores in [0, 1] Wilson's interval for as many items, which
+    no spread of such scores exceeds, and which has width where all are equal."""
+    if bool(np.all((values >= 0) & (values <= 1) & (weights == 1))):
+        return wilson(float(values.sum()), len(values))
     mean, error = float(values.sum()) / float(weights.sum()), standard_error(values, weights) or 0.0
     return mean - Z * error, mean + Z * error

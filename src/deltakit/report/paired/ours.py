@@ -12,6 +12,8 @@ from deltakit.report.results import LOSS
 __all__ = ["read_ours"]
 
 _ASKED = ("num_fewshot", "description", "doc_to_text", "generation_kwargs", "output_type", "repeats")
+_ENDINGS = {"truncated": "were cut at their limit", "empty": "were empty", "unclosed_thoughts": "ended in a thought"}
+_WORTH_SAYING = 0.01
 _ELSEWHERE = ("limit", "dtype", "device")  # settings that the documents, or the model's own record, tell better
 
 
@@ -35,6 +37,7 @@ def _run(model: Mapping[str, Any], result: Mapping[str, Any], where: str) -> Run
         if task.get("samples"):
             tasks[full] = _scores(task, abouts.get(short, {}))
             labels[full] = short
+            notes += [f"{name}, {short}: {said}" for said in _remarks(task)]
         else:
             notes.append(f"{name}: no samples of {short} in {where}")
     loss = model.get("loss")
@@ -48,13 +51,21 @@ def _run(model: Mapping[str, Any], result: Mapping[str, Any], where: str) -> Run
                _conditions(model, result), tuple(notes))  # fmt: skip
 
 
+def _remarks(task: Mapping[str, Any]) -> list[str]:
+    """What may look like ability and is none: answers in another format, texts that were cut."""
+    shares = [(task.get(kind) or 0.0, said) for kind, said in _ENDINGS.items()]
+    cut = [f"{share:.1%} of the texts {said}" for share, said in shares if share >= _WORTH_SAYING]
+    return [*([str(task["format"])] if task.get("format") else []), *cut]
+
+
 def _scores(task: Mapping[str, Any], about: Mapping[str, Any]) -> Scores:
     config = about.get("config", {})
     items: dict[str, Item] = {}
     for sample in task["samples"]:
         items[keyed(str(sample["doc_hash"]), items)] = _item(sample)
     lower = {m["metric"] for m in config.get("metric_list") or [] if m.get("higher_is_better") is False}
-    facts = {"task version": task.get("version"), **{k: config[k] for k in _ASKED if k in config}}
+    asked = {f"prompt {k}": v for k, v in (task.get("asked") or {}).items() if k in ("style", "mode", "chat")}
+    facts = {"task version": task.get("version"), **asked, **{k: config[k] for k in _ASKED if k in config}}
     return Scores(str(task["headline"]), items, facts, frozenset(lower))
 
 

@@ -92,6 +92,9 @@ def folds(p: Pair, reference: str, show: int) -> list[Fold]:
 
 def _item(flip: Flip, p: Pair, reference: str, unit: Unit) -> tuple[tuple[str, str], ...]:
     parts = [("document", str(flip.doc_id)), ("question", flip.question), ("gold answer", flip.target)]
+    if p.found.kind == "loss":
+        sides_of_loss = zip((reference, p.model), (flip.before, flip.after), strict=True)
+        return (parts[0], *((name, f"{nats:.3f} nats") for name, nats in sides_of_loss))
     sides = zip((reference, p.model), (flip.before, flip.after), flip.answers, flip.responses, strict=True)
     for name, value, answer, responses in sides:
         score = {1.0: "right", 0.0: "wrong"}.get(value, "") if p.found.kind == "share" else unit.text(value)

@@ -41,7 +41,8 @@ def unit_of(pairs: Sequence[Pair]) -> Unit:
 def columns(pairs: Sequence[Pair]) -> tuple[str, ...]:
     """Heads of `rows`."""
     unit = unit_of(pairs)
-    score = pairs[0].pairing.metric.partition(",")[0] if unit is _PLAIN else f"score {unit.name}"
+    heads = {_PER_CENT: "score %", _NATS: "nats per token"}
+    score = heads.get(unit, pairs[0].pairing.metric.partition(",")[0])
     step = f"difference, {unit.step}" if unit.step else "difference"
     least = f"could show, {unit.step}" if unit.step else "could show"
     return ("model", "n", f"{score} [95 %]", f"{step} [95 %]", "lost", "gained", "p", "p (Holm)", least, "verdict")
