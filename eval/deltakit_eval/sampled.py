@@ -15,7 +15,7 @@ from typing import Any, cast
 from deltakit.errors import RecipeError
 from deltakit.grade.answers import Form
 from deltakit.grade.passk import at_k, in_groups, pass_at_k
-from deltakit.grade.votes import vote
+from deltakit.grade.votes import camps, vote
 from deltakit_eval.tasks.names import parse_variant
 from deltakit_eval.tasks.scoring import INVALID
 
@@ -106,17 +106,18 @@ def combine(answers: Sequence[str], score: Score, main: str, form: str = "") -> 
         return out
     right = [float(s[main]) for s in scores]
     out[f"avg@{n}"] = out[main]
-    named = [None if answer == INVALID else answer for answer in answers]
-
-    def voted(at: range) -> float:
-        won = vote([named[i] for i in at], cast("Form", form))
-        return 0.0 if won is None else right[at[won]]
-
     for k in at_k(n):
         out[f"pass@{k}"] = pass_at_k(n, sum(r == 1 for r in right), k)
-        if form in _VOTED:
-            out[f"maj@{k}"] = in_groups(n, k, voted)
+    if form in _VOTED:
+        named = [None if answer == INVALID else answer for answer in answers]
+        of = camps(named, cast("Form", form))
+        out |= {f"maj@{k}": in_groups(n, k, lambda at: _voted(of, right, at)) for k in at_k(n)}
     return out
+
+
+def _voted(of: Sequence[int | None], right: Sequence[float], at: range) -> float:
+    won = vote([of[i] for i in at])
+    return 0.0 if won is None else right[at[won]]
 
 
 def _mean(values: Sequence[Any]) -> Any:

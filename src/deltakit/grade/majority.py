@@ -12,7 +12,7 @@ from deltakit.generate.play import Ask
 from deltakit.generate.request import Completion
 from deltakit.generate.scorers import SCORERS, Scoring
 from deltakit.grade.answers import Form, extract
-from deltakit.grade.votes import tally
+from deltakit.grade.votes import camps, tally
 from deltakit.registry import did_you_mean
 
 __all__ = ["Majority"]
@@ -47,4 +47,4 @@ class Majority:
             top = max(scores)
             weights = [math.exp(s - top) if math.isfinite(top) else 1.0 for s in scores]
         total = sum(weights) if weights else len(found)
-        return [votes / total for votes in tally(answers, form, weights)]
+        return [votes / total for votes in tally(camps(answers, form), weights)]

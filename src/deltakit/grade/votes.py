@@ -34,18 +34,17 @@ def _same(answer: str, other: str | None, form: Form) -> bool:
     return other is not None and judge(answer, other, form).same is True
 
 
-def tally(answers: Sequence[str | None], form: Form, weights: Sequence[float] | None = None) -> list[float]:
-    """For each answer the weight of all that are equal to it (without `weights` each counts 1); 0 for no answer."""
-    of = camps(answers, form)
+def tally(of: Sequence[int | None], weights: Sequence[float] | None = None) -> list[float]:
+    """For each answer, given by its camp, the weight of the whole camp (each counts 1 without `weights`); 0: none."""
     totals: dict[int | None, float] = {}
     for camp, weight in zip(of, [1.0] * len(of) if weights is None else weights, strict=True):
         totals[camp] = totals.get(camp, 0.0) + weight
     return [0.0 if camp is None else totals[camp] for camp in of]
 
 
-def vote(answers: Sequence[str | None], form: Form, weights: Sequence[float] | None = None) -> int | None:
-    """The index of the winner: the first of the answers with the most weight. Of equal weights the earlier wins; no
-    answer (None) never does: None if there is nothing else."""
-    counts = tally(answers, form, weights)
-    standing = [i for i, answer in enumerate(answers) if answer is not None]
+def vote(of: Sequence[int | None], weights: Sequence[float] | None = None) -> int | None:
+    """The index of the winner: the first of the answers in the camp with the most weight. Of equal weights the earlier
+    wins; no answer (None) never does: None if there is nothing else."""
+    counts = tally(of, weights)
+    standing = [i for i, camp in enumerate(of) if camp is not None]
     return max(standing, key=lambda i: counts[i]) if standing else None
