@@ -70,9 +70,10 @@ def _scores(task: str, result: Mapping[str, Any], rows: Sequence[Mapping[str, An
     by_document: dict[tuple[Any, str], list[Mapping[str, Any]]] = {}
     for row in rows:
         by_document.setdefault((row["doc_id"], _hash(row)), []).append(row)
+    metrics = list(dict.fromkeys(key.partition(",")[0] for key in result["results"][task]))
     items: dict[str, Item] = {}
     for (_, key), found in by_document.items():
-        items[keyed(key, items)] = _item(found)
+        items[keyed(key, items)] = _item(found, metrics)
     higher = (result.get("higher_is_better") or {}).get(task) or {}
     facts = {"task version": (result.get("versions") or {}).get(task), "num_fewshot": result["n-shot"].get(task)}
     asked = {k: config[k] for k in ("description", "doc_to_text", "generation_kwargs", "repeats") if k in config}
@@ -87,13 +88,15 @@ def _headline(task: str, result: Mapping[str, Any]) -> str:
     return str(said or keys[0])
 
 
-def _item(rows: Sequence[Mapping[str, Any]]) -> Item:
+def _item(rows: Sequence[Mapping[str, Any]], metrics: Sequence[str]) -> Item:
+    """The rows of one document; old files name neither the filter nor the metrics in a row."""
     first = rows[0]
     values, answers = {}, {}
     for row in rows:
-        for metric in row["metrics"]:
-            values[f"{metric},{row['filter']}"] = number(row[metric])
-        answers[row["filter"]] = _joined(row.get("filtered_resps", ""))
+        name = row.get("filter", "none")
+        for metric in row.get("metrics", [m for m in metrics if m in row]):
+            values[f"{metric},{name}"] = number(row[metric])
+        answers[name] = _joined(row.get("filtered_resps", ""))
     arguments = first["arguments"]
     prompt = arguments["gen_args_0"]["arg_0"] if isinstance(arguments, dict) else arguments[0][0]
     responses = tuple(str(r) for found in first["resps"] for r in found)
