@@ -23,7 +23,7 @@ _FLOORS = {
 
 def checkup() -> dict[str, Any]:
     """All checks, JSON-able; `ok` is False if one is bad."""
-    checks = [*_python(), *_packages(), *_machine(), *_device(), *_data()]
+    checks = [*_python(), *_packages(), *_machine(), *_device(), *_sandbox(), *_data()]
     return {"ok": all(c["state"] != "bad" for c in checks), "checks": checks}
 
 
@@ -81,6 +81,19 @@ def _device() -> Iterator[dict[str, str]]:
         return
     found = torch.cuda.get_device_name(0) if torch.cuda.is_available() else "cpu"
     yield _check("ok", "device", found)
+
+
+def _sandbox() -> Iterator[dict[str, str]]:
+    try:
+        from deltakit.sandbox.probe import available, why_not
+    except ImportError:
+        return  # without torch: said above
+    found = available()
+    if found is not None:
+        yield _check("ok", "sandbox for programs", f"{found.kind} ({found.version})")
+    else:
+        remedy = "code tasks need it: install bubblewrap, or allow user namespaces"
+        yield _check("note", "sandbox for programs", "; ".join(why_not()), remedy)
 
 
 def _data() -> Iterator[dict[str, str]]:

@@ -33,3 +33,16 @@ def test_a_data_folder_that_is_not_there_is_bad(monkeypatch, tmp_path):
 @pytest.mark.parametrize(("text", "numbers"), [("2.13.0+cpu", (2, 13, 0)), ("0.4.13.dev0", (0, 4, 13, 0)), ("x", ())])
 def test_versions_compare_as_numbers(text, numbers):
     assert checks._numbers(text) == numbers
+
+
+def test_what_isolates_programs_is_said(monkeypatch):
+    from deltakit.sandbox import Isolation, probe
+
+    monkeypatch.setattr(probe, "available", lambda: Isolation("namespaces", "linux 6.1"))
+    (line,) = checks._sandbox()
+    assert (line["state"], line["found"]) == ("ok", "namespaces (linux 6.1)")
+    monkeypatch.setattr(probe, "available", lambda: None)
+    monkeypatch.setattr(probe, "why_not", lambda: ["bubblewrap: not installed", "namespaces: not permitted"])
+    (line,) = checks._sandbox()
+    assert (line["state"], line["found"]) == ("note", "bubblewrap: not installed; namespaces: not permitted")
+    assert "bubblewrap" in line["remedy"]
