@@ -32,6 +32,7 @@ class Settings:
     `limit`: documents per task, the first so many; `subset`: so many of each of our tasks, drawn by `seed` from all;
     `style`: a prompt style instead of the tasks' own (held-out loss: alpaca);
     `chat_template`: the tokenizer's template around the prompt; `max_new_tokens`: instead of the tasks' own;
+    `batch_tokens` of all rows at once (None: 32,768, on a GPU what fits);
     `split` and `seed` shape generated tasks, `seed` drawn answers too. `place`: models one after the other ("swap"),
     those of one base in one batch ("mixed"), or "auto". `backend`: who decodes (see `deltakit_eval.backends`);
     `execution`: "unsafe" also runs programs of a model where nothing isolates them. `samples` answers an item, drawn at
@@ -44,7 +45,7 @@ class Settings:
     style: str | None = None
     chat_template: bool = False
     max_new_tokens: int | None = None
-    batch_tokens: int = 32_768
+    batch_tokens: int | None = None
     max_rows: int = 256
     seed: int = 0
     split: str = "test"

@@ -10,10 +10,10 @@ import pytest
 import torch
 
 from deltakit.errors import ResourceError, VerificationError
-from deltakit.generate import continuous as module
 from deltakit.generate.continuous import Limits, decode_slots
 from deltakit.generate.engine import Engine
 from deltakit.generate.request import Request
+from deltakit.generate.slots import SlotCache
 from deltakit.generate.step import Steps
 from deltakit.generate.stops import Stops
 from deltakit.generate.voices import Voices
@@ -122,8 +122,8 @@ def test_memory_that_runs_out_halves_the_slots_and_nothing_is_said_twice(
     want = decoded(pair, requests)
     monkeypatch.setattr(Steps, "decode", full(2))
     made = []
-    real = module.SlotCache.of
-    monkeypatch.setattr(module.SlotCache, "of", lambda model, slots, n: made.append(slots) or real(model, slots, n))
+    real = SlotCache.of
+    monkeypatch.setattr(SlotCache, "of", lambda model, slots, n: made.append(slots) or real(model, slots, n))
     assert decoded(pair, requests, Limits(10_000, 8, 64, 1 << 20)) == want
     assert made == [8, 4, 2]
 

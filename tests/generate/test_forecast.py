@@ -8,7 +8,9 @@ import pytest
 import torch
 
 from deltakit.errors import ResourceError
+from deltakit.generate.engine import Engine
 from deltakit.generate.forecast import Shape, expected, forecast, free_memory
+from deltakit.generate.request import Request
 from support.running import running, sidecar, state, tensor_map
 
 # (class, sizes, bytes of keys and values per token in bfloat16): shapes of published config.json files
@@ -106,7 +108,7 @@ def test_not_one_row_is_an_error_before_the_start() -> None:
     with pytest.raises(
         ResourceError, match=r"one row of 400 tokens needs 13\.\d+ GB with the weights, 8\.00 GB"
     ) as told:
-        forecast(config("Llama-2-7B"), 400, 2, free=8 * 10**9, weights=13_476_831_232)
+        forecast(config("Llama-2-7B"), 400, 2, free=8 * 10**9, weights=13_476_831_232, chunk=400)
     assert "--max-new-tokens" in told.value.remedy
 
 
@@ -125,19 +127,50 @@ def test_a_dry_run_tells_weights_and_tokens_that_fit(monkeypatch: pytest.MonkeyP
 
 
 def test_what_a_chunk_is_said_to_need_covers_what_it_makes() -> None:
-    """Every tensor that a forward pass makes, by torch's own count of allocations, lives within the forecast."""
+    """Every tensor that a pass over packed prompts makes, by torch's own count of allocations, is in the forecast."""
     from torch.profiler import ProfilerActivity, profile
 
+    from deltakit.generate.hook import Piece, hooked
+    from deltakit.generate.slots import SlotCache
+    from deltakit.generate.step import Steps
+    from deltakit.generate.voices import Voices
+
     model, _ = running()
-    ids = torch.ones(1, 256, dtype=torch.long)
-    with torch.inference_mode(), profile(activities=[ProfilerActivity.CPU], profile_memory=True) as seen:
-        model(input_ids=ids, use_cache=False, logits_to_keep=1)
+    with hooked(model):
+        steps = Steps(model, Voices({}), SlotCache.of(model, 4, 256))
+        pieces = [(Piece(slot, 0, [5] * 256), 255) for slot in range(4)]
+        with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as seen:
+            steps.prompts(pieces, None)
     held = most = 0
     for event in seen.profiler.kineto_results.events():  # type: ignore[union-attr]  # torch types it as optional
         if event.name() == "[memory]":
             held += event.nbytes()
             most = max(most, held)
-    assert 0 < most < Shape.of(model.config).chunk(256, 256, 4)
+    said = Shape.of(model.config).chunk(4 * 256, 256, 4, 4)
+    assert 0.2 * said < most < said
+
+
+def test_an_engine_takes_no_more_rows_than_fit(monkeypatch: pytest.MonkeyPatch) -> None:
+    from deltakit.generate import forecast as module
+    from deltakit.generate.scheduler import Scheduler
+
+    model, tokenizer = running()
+    asked = [Request((5, 6, 7), 60) for _ in range(8)]
+    whole = Engine(model, tokenizer, frozenset()).generate(asked)
+    shape = Shape.of(model.config)
+    each = shape.row(63, 4) + shape.step(63, 4)
+    free = int((shape.chunk(8 * 63, 63, 4, 8) + 2.5 * each) / 0.9)
+    monkeypatch.setattr(module, "free_memory", lambda device: free)
+    laid: list[int] = []
+    real = Scheduler.lay_out
+    monkeypatch.setattr(Scheduler, "lay_out", lambda self: (laid.append(real(self)[0]), real(self))[1])
+    assert Engine(model, tokenizer, frozenset()).generate(asked) == whole
+    assert laid == [2]
+    monkeypatch.setattr(module, "free_memory", lambda device: free // 8)
+    for run in (lambda e: e.generate(asked), lambda e: e.score([((5,) * 60, (6,))])):
+        with pytest.raises(ResourceError, match="one row of"):
+            run(Engine(model, tokenizer, frozenset()))
+    assert Engine(model, tokenizer, frozenset()).generate([]) == []
 
 
 def tree(root: Path, files: dict[str, str]) -> Path:

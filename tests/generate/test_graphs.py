@@ -79,6 +79,27 @@ def test_rows_that_leave_take_their_slots_along(pair: tuple[Any, Voices], monkey
     assert all(torch.equal(one, other) for one, other in zip(before, after, strict=True))
 
 
+def test_whole_answers_are_the_same_with_recorded_steps(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Rows that are refilled, end and leave, through the engine itself."""
+    from deltakit.generate import continuous
+    from deltakit.generate.engine import Engine
+    from deltakit.generate.request import Request
+
+    asked = [Request(tuple(prompt) * (i + 1), 3 + 5 * i) for i, prompt in enumerate(PROMPTS * 2)]
+    engine = Engine(*running(), frozenset({2}), max_rows=3)
+    right = engine.generate(asked)
+    made: list[Graphed] = []
+
+    def steps(model: Any, voices: Voices, slots: int, positions: int, attend: Any) -> Steps:
+        made.append(Graphed(model, voices, SlotCache.of(model, slots + 1, positions), attend, record=called))
+        return made[-1]
+
+    monkeypatch.setattr(graphs, "_FIRST", 1)
+    monkeypatch.setattr(continuous, "steps_on", steps)
+    assert engine.generate(asked) == right
+    assert len(made[0]._static) >= 2
+
+
 def test_a_size_is_recorded_when_it_is_worth_it(pair: tuple[Any, Voices]) -> None:
     steps = prefilled(graphed(pair), 2)
     walk(steps, 2, 4)

@@ -10,14 +10,14 @@ import torch
 from torch.nn import functional
 
 from deltakit.errors import ResourceError
+from deltakit.generate.graphs import steps_on
 from deltakit.generate.hook import hooked
 from deltakit.generate.prefill import Span, prefill
 from deltakit.generate.prefix import shared_prefixes
 from deltakit.generate.request import Request
 from deltakit.generate.sampling import choose
 from deltakit.generate.scheduler import Row, Scheduler, ordered
-from deltakit.generate.slots import SlotCache
-from deltakit.generate.step import Steps, kernel_for
+from deltakit.generate.step import kernel_for
 from deltakit.generate.voices import Voices
 from deltakit.runtime.memory import ran_out
 
@@ -82,9 +82,7 @@ class _Run:
     def until_full(self) -> BaseException | None:
         """Until no row is left, or memory is: then what was raised."""
         try:
-            self._steps = Steps(
-                self._model, self._voices, SlotCache.of(self._model, *self._plan.lay_out()), self._attend
-            )
+            self._steps = steps_on(self._model, self._voices, *self._plan.lay_out(), self._attend)
             while self._plan.waiting or self.held:
                 rows = self._plan.admitted()
                 if rows:

@@ -12,6 +12,7 @@ from deltakit.generate.batches import batches, run_batches
 from deltakit.generate.continuous import Limits, decode_slots
 from deltakit.generate.decode import decode
 from deltakit.generate.families import unfit
+from deltakit.generate.forecast import room
 from deltakit.generate.hook import hooked
 from deltakit.generate.prefix import shared_prefixes
 from deltakit.generate.request import Completion, Request
@@ -28,12 +29,14 @@ if TYPE_CHECKING:
 __all__ = ["FORMS", "Engine"]
 
 FORMS = ("auto", "slots", "static")
+_TOKENS = 32_768  # positions of a batch where nothing is said
 _LOGITS = 1 << 27  # elements of logits that one scoring batch may make
 
 
 @dataclass(frozen=True)
 class Engine:
-    """`eos` ids end an answer; `batch_tokens` bounds rows times (prompt + answer) of a batch, `max_rows` its rows.
+    """`eos` ids end an answer; `batch_tokens` bounds rows times (prompt + answer) of a batch (0: 32,768, on a GPU what
+    fits), `max_rows` its rows; over slots both are also bounded by the memory that is free.
 
     `chunk` bounds the tokens of prompts that one pass computes. `form` "auto" runs over slots where the architecture is
     known, else in static batches; "slots" and "static" insist. Over a `resident` base every request may name a tenant,
@@ -43,7 +46,7 @@ class Engine:
     model: Any
     tokenizer: Any
     eos: frozenset[int]
-    batch_tokens: int = 32_768
+    batch_tokens: int = 0
     max_rows: int = 256
     resident: ResidentBase | None = None
     chunk: int = 8192
@@ -96,11 +99,11 @@ class Engine:
                 ended(i, *found)
 
         if self.over_slots:
-            limits = Limits(self.batch_tokens, self.max_rows, self.chunk, _LOGITS)
+            limits = Limits(self._room([r.length for r in requests]), self.max_rows, self.chunk, _LOGITS)
             with threads_for(self.model.num_parameters(), self.model.device.type):
                 decode_slots(self.model, requests, voices, limits, ended)
         else:
-            self._run([r.length for r in requests], self.batch_tokens, run)
+            self._run([r.length for r in requests], self.batch_tokens or _TOKENS, run)
         return [out[i] for i in range(len(requests))]
 
     def score(
@@ -140,9 +143,9 @@ class Engine:
 
         if slotted:
             with hooked(self.model):
-                self._run(lengths, self.batch_tokens, run, order)
+                self._run(lengths, self._room(lengths), run, order)
         else:
-            self._run(lengths, min(self.batch_tokens, kept), run)
+            self._run(lengths, min(self.batch_tokens or _TOKENS, kept), run)
         return [out[i] for i in range(len(pairs))]
 
     def _run(
@@ -150,6 +153,13 @@ class Engine:
     ) -> None:
         with threads_for(self.model.num_parameters(), self.model.device.type):
             run_batches(batches(lengths, budget, self.max_rows, order), run, ran_out)
+
+    def _room(self, lengths: list[int]) -> int:
+        """Positions that a cache may have: as many as were asked for, and fit."""
+        if not lengths:
+            return 0
+        usual = _TOKENS if self.model.device.type == "cpu" else self.max_rows * max(lengths)
+        return min(self.batch_tokens or usual, room(self.model, lengths, self.max_rows, self.chunk))
 
     def _fit(self, lengths: list[int], what: str) -> None:
         over = [n for n in lengths if self.context and n > self.context]

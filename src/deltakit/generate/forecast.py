@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,9 +14,10 @@ from deltakit.tensors import dtype_code
 if TYPE_CHECKING:
     from deltakit.generate.host import Opened
 
-__all__ = ["Forecast", "Shape", "expected", "forecast", "free_memory"]
+__all__ = ["Forecast", "Shape", "expected", "forecast", "free_memory", "room"]
 
 _SHARE = 0.9  # of the free memory that is planned with: allocators round up and leave gaps
+_LOGITS = 1 << 27  # elements of logits that a pass over prompts makes at most
 _FLOAT = 4  # bytes of the numbers in which attention and softmax are computed
 
 
@@ -60,11 +61,13 @@ class Shape:
         return sum(kept) * self._layer(itemsize)
 
     def chunk(self, tokens: int, positions: int, itemsize: int, rows: int = 1) -> int:
-        """Bytes that one forward pass of `tokens` prompt tokens needs at its peak, where logits of `rows` positions are
-        made: the widest layer, its attention scores (float32, before and after softmax), the logits in two dtypes."""
+        """Bytes that one forward pass of `tokens` prompt tokens, of which none looks back beyond `positions`, needs at
+        its peak where logits of `rows` positions are made: the widest layer, one layer's keys and values in all heads,
+        a mask, the logits in two dtypes. Attention of prompts makes no matrix of scores (`fused.attend_prompt`)."""
         wide = 3 * self.inner + 4 * self.hidden + (self.heads + 2 * self.kv_heads) * self.head_size
-        scores = 2 * self.heads * tokens * positions * _FLOAT
-        return tokens * wide * itemsize + scores + rows * self.vocabulary * (itemsize + 2 * _FLOAT)
+        spread = 2 * self.heads * self.head_size * positions * itemsize
+        mask = min(tokens, positions) * positions * (1 + itemsize)
+        return tokens * wide * itemsize + spread + mask + rows * self.vocabulary * (itemsize + 2 * _FLOAT)
 
     def step(self, positions: int, itemsize: int) -> int:
         """Bytes a row needs besides in a step of decoding by the plain attention: one layer's keys and values gathered
@@ -116,7 +119,7 @@ class Forecast:
 
 
 def forecast(
-    config: Any, positions: int, itemsize: int, *, free: int, weights: int = 0, chunk: int = 2048, fused: bool = False,
+    config: Any, positions: int, itemsize: int, *, free: int, weights: int = 0, chunk: int = 8192, fused: bool = False,
     most: int = 512,
 ) -> Forecast:  # fmt: skip
     """How many rows of `positions` (prompt and answer) fit in `free` bytes beside `weights` bytes that are not loaded
@@ -126,7 +129,7 @@ def forecast(
     Raises ResourceError where not even one row fits.
     """
     shape = Shape.of(config)
-    once = shape.chunk(min(chunk, positions), positions, itemsize)
+    once = shape.chunk(chunk, positions, itemsize, min(most, chunk, max(1, _LOGITS // shape.vocabulary)))
     beside = shape.vocabulary * (itemsize + 2 * _FLOAT) if fused else shape.step(positions, itemsize)
     room = free * _SHARE - weights - once
     rows = min(most, int(room // (shape.row(positions, itemsize) + beside)))
@@ -137,6 +140,17 @@ def forecast(
             remedy="lower --max-new-tokens, use --dtype bfloat16, or a device with more memory",
         )
     return Forecast(free, weights, shape.per_token(itemsize), positions, rows)
+
+
+def room(model: Any, lengths: Sequence[int], rows: int, chunk: int) -> int:
+    """Positions of a slot cache that fit now on the device of a running model, for requests of these lengths (prompt
+    and answer), `rows` of them at once at most. ResourceError where not even one does."""
+    device = str(model.device)
+    found = forecast(
+        model.config, max(lengths), model.dtype.itemsize, free=free_memory(device), chunk=min(chunk, sum(lengths)),
+        fused=device.startswith("cuda"), most=min(rows, len(lengths)),
+    )  # fmt: skip
+    return found.tokens
 
 
 def expected(opened: Opened, dtype: str, device: str) -> dict[str, int]:
