@@ -5,6 +5,7 @@ import signal
 import sys
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -76,6 +77,53 @@ def test_a_process_that_does_not_start_is_an_error_with_a_remedy(monkeypatch: py
     with pytest.raises(InputError, match="does not start") as caught:
         Worker().same("x", "y")
     assert "math-verify" in caught.value.remedy
+
+
+JUNK = (
+    "not json", "[]", "null", '{"same": true}', '{"why": ""}', "\xff", "{",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("said", JUNK)
+def test_junk_is_no_verdict_and_the_process_is_ended(
+    said: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    script = tmp_path / "python"
+    script.write_text(
+        f"#!/bin/sh\necho '{{\"ready\": true, \"why\": \"\"}}'\nread line\nprintf '%s\\n' '{said}'\nread line\n"
+    )
+    script.chmod(0o755)
+    worker = Worker()
+    with monkeypatch.context() as patched:
+        patched.setattr(sys, "executable", str(script))
+        assert worker.same("x", "x", 5) == Compared(False, "junk")
+    assert worker._process is None
+
+
+def test_half_a_reply_is_waited_for_no_longer_than_the_limit(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    script = tmp_path / "python"
+    script.write_text("""#!/bin/sh\necho '{"ready": true, "why": ""}'\nread line\nprintf '{"same": tr'\nread line\n""")
+    script.chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(script))
+    monkeypatch.setattr("deltakit.grade.worker.GRACE", 0.1)
+    assert Worker().same("x", "x", 0.3) == Compared(False, "timeout")
+
+
+def test_a_first_word_that_is_junk_is_no_start(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    script = tmp_path / "python"
+    script.write_text("#!/bin/sh\necho hello\nread line\n")
+    script.chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(script))
+    with pytest.raises(InputError, match="does not start"):
+        Worker().same("x", "x")
+
+
+def test_a_reply_that_is_not_true_is_not_equal(monkeypatch: pytest.MonkeyPatch) -> None:
+    worker = Worker()
+    worker.same(*SQUARE, 20)
+    monkeypatch.setattr(worker, "_ask", lambda *args: {"same": "yes", "why": ""})
+    assert worker.same("x", "y", 5) == Compared(False, "")
+    worker.close()
 
 
 def test_there_is_one_shared_worker() -> None:

@@ -87,29 +87,38 @@ def _fork() -> _Child:
     return _Child(pid, down[1], up[0])
 
 
-def _say(reply: dict[str, Any]) -> None:
-    sys.stdout.write(json.dumps(reply) + "\n")
-    sys.stdout.flush()
+def _own_output() -> int:
+    """Our replies' way out; what libraries print goes nowhere, where it could be taken for a reply."""
+    kept = os.dup(1)
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 1)
+    os.close(nowhere)
+    return kept
+
+
+def _say(out: int, reply: dict[str, Any]) -> None:
+    os.write(out, json.dumps(reply).encode() + b"\n")
 
 
 def main() -> int:
     """Say "ready" once math-verify is loaded, then answer until the input closes."""
     logging.disable(logging.CRITICAL)
+    out = _own_output()
     try:
         import math_verify  # noqa: F401
     except ImportError as error:
-        _say({"ready": False, "why": str(error)})
+        _say(out, {"ready": False, "why": str(error)})
         return 3
     with contextlib.suppress(Exception):
         compare(r"\frac{1}{2}x", "x")  # the first parse fills tables that every fork then has
     child = _fork()
-    _say({"ready": True, "why": ""})
+    _say(out, {"ready": True, "why": ""})
     for text in sys.stdin:
         said = child.ask(text.encode(), json.loads(text)["seconds"])
         if isinstance(said, str):
             child.kill()
             child = _fork()
-        _say({"same": False, "why": said} if isinstance(said, str) else json.loads(said))
+        _say(out, {"same": False, "why": said} if isinstance(said, str) else json.loads(said))
     child.kill()
     return 0
 

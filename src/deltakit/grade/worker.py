@@ -9,6 +9,7 @@ import select
 import signal
 import subprocess
 import sys
+import time
 import weakref
 from dataclasses import dataclass
 from functools import cache
@@ -25,7 +26,7 @@ GRACE = 10.0  # seconds beyond an item's own limit before the process itself cou
 
 @dataclass(frozen=True)
 class Compared:
-    """The verdict; `why` is "" for one that was reached, else "timeout", "crash", "too long" or "error: ..."."""
+    """The verdict; `why` is "" for one that was reached, else "timeout", "crash", "junk", "too long", "error: ..."."""
 
     same: bool
     why: str
@@ -57,12 +58,15 @@ class Worker:
         request = {"answer": answer, "gold": gold, "seconds": seconds}
         try:
             reply = self._ask(process, json.dumps(request).encode() + b"\n", seconds + GRACE)
+            if reply is not None:
+                return Compared(reply["same"] is True, str(reply["why"]))
+            why = "timeout" if process.poll() in (None, -signal.SIGKILL) else "crash"
         except BrokenPipeError:
-            reply = None
-        if reply is None:
-            self.close()
-            return Compared(False, "timeout" if process.poll() in (None, -signal.SIGKILL) else "crash")
-        return Compared(bool(reply["same"]), str(reply["why"]))
+            why = "timeout" if process.poll() in (None, -signal.SIGKILL) else "crash"
+        except (ValueError, KeyError, TypeError):  # what it said is no reply
+            why = "junk"
+        self.close()
+        return Compared(False, why)
 
     def close(self) -> None:
         """End the process; the next question starts another."""
@@ -76,25 +80,37 @@ class Worker:
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, bufsize=0, start_new_session=True,
         )  # fmt: skip
         self._process, self._end = process, weakref.finalize(self, _stop, process)
-        hello = self._ask(process, b"", START)
-        if hello is None or not hello["ready"]:
+        hello = self._hello(process)
+        if not hello.get("ready"):
             self.close()
-            why = "it does not start" if hello is None else str(hello["why"])
+            why = hello.get("why", "it does not start")
             raise InputError(
                 f"symbolic grading needs math-verify: {why}",
                 remedy='pip install "math-verify[antlr4-11-0]", or use the grader "exact"',
             )
         return process
 
+    def _hello(self, process: subprocess.Popen[bytes]) -> dict[str, Any]:
+        with contextlib.suppress(ValueError, BrokenPipeError):
+            return self._ask(process, b"", START) or {}
+        return {}
+
     @staticmethod
     def _ask(process: subprocess.Popen[bytes], line: bytes, seconds: float) -> dict[str, Any] | None:
-        """The reply to a line, or None when none comes in time."""
+        """The reply to a line, or None when none comes in time; ValueError for what is none."""
         if process.stdin is None or process.stdout is None:
             return None
         process.stdin.write(line)
-        ready, _, _ = select.select([process.stdout], [], [], seconds)
-        said = process.stdout.readline() if ready else b""
-        reply: dict[str, Any] | None = json.loads(said) if said.endswith(b"\n") else None
+        said, end = b"", time.monotonic() + seconds
+        while not said.endswith(b"\n"):
+            ready, _, _ = select.select([process.stdout], [], [], max(0.0, end - time.monotonic()))
+            piece = os.read(process.stdout.fileno(), 1 << 16) if ready else b""
+            if not piece:
+                return None
+            said += piece
+        reply = json.loads(said)
+        if not isinstance(reply, dict):
+            raise ValueError("no reply")
         return reply
 
 
