@@ -89,8 +89,8 @@ def main() -> None:
         found, seconds = timed(lambda place=place: evaluate(candidates, TASKS, settings(place)))
         same = sum(a == b for m, n in zip(answers([found]), wanted, strict=True) for a, b in zip(m, n, strict=True))
         ratios = {f"ratio {unit}": round(apart[unit] / seconds[unit], 2) for unit in seconds}
-        times_one = round(seconds["seconds"] / spent["seconds"], 1)
-        rows[f"one call, {place}"] = {**seconds, **ratios, "times one candidate": times_one, "equal answers": same}
+        ratios |= {f"times one candidate, {u}": round(seconds[u] / max(spent[u], 0.01), 1) for u in seconds}
+        rows[f"one call, {place}"] = {**seconds, **ratios, "equal answers": same}
     if given.merged:
         written, seconds = timed(lambda: merged(candidates, given.merged, settings("auto")))
         same = sum(a == b for m, n in zip(answers(written), wanted, strict=True) for a, b in zip(m, n, strict=True))
