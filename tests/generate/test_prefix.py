@@ -59,6 +59,18 @@ def test_the_last_user_drops_what_is_kept() -> None:
     assert above.span is None
 
 
+def test_a_talk_that_grows_line_by_line_is_a_long_chain() -> None:
+    lines = list(range(40_000))
+    found = shared_prefixes(asked(*(lines[: 40 * n] for n in range(1, 1000) for _ in range(3))))
+    last = found[-1]
+    assert last is not None
+    assert len(last.chain()) == 999
+    for prefix in found:
+        assert prefix is not None
+        prefix.leave()
+    assert {p.users for p in last.chain()} == {0}
+
+
 @given(st.lists(st.lists(st.integers(0, 2), min_size=1, max_size=12), max_size=30), st.data())
 def test_whatever_the_prompts_a_prefix_is_one(prompts: list[list[int]], data: st.DataObject) -> None:
     caps = [data.draw(st.integers(0, len(p))) for p in prompts]

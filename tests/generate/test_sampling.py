@@ -1,6 +1,7 @@
 import pytest
 import torch
 
+from deltakit.errors import VerificationError
 from deltakit.generate.request import Request
 from deltakit.generate.sampling import next_tokens, uniform
 
@@ -47,6 +48,23 @@ def test_a_draw_depends_on_seed_and_step_not_on_neighbours() -> None:
 def test_a_greedy_row_beside_a_drawn_one_stays_greedy() -> None:
     logits = torch.randn(2, 50, generator=torch.Generator().manual_seed(0))
     assert next_tokens(logits, [ask(), ask(temperature=2.0)], 0)[0] == int(logits[0].argmax())
+
+
+def test_rows_with_all_kinds_of_settings_draw_side_by_side_what_they_draw_alone() -> None:
+    logits = torch.randn(12, 40, generator=torch.Generator().manual_seed(1))
+    kinds = [{"top_p": 0.7}, {"top_k": 3}, {}, {"top_k": 5, "top_p": 0.6}, {"temperature": 0.0}, {"temperature": 3.0}]
+    asked = [ask(**{"temperature": 1.0, "seed": i, **kinds[i % 6]}) for i in range(12)]
+    steps = [i * 7 for i in range(12)]
+    alone = [next_tokens(logits[i : i + 1], [asked[i]], steps[i])[0] for i in range(12)]
+    assert next_tokens(logits, asked, steps) == alone
+
+
+def test_a_token_that_cannot_be_is_never_drawn_and_nothing_finite_is_an_error() -> None:
+    logits = torch.tensor([[0.0, float("-inf"), 0.0, float("-inf")]])
+    assert {next_tokens(logits, [ask(temperature=9.0, seed=s)], 0)[0] for s in range(100)} == {0, 2}
+    for wrong in (float("nan"), float("inf")):
+        with pytest.raises(VerificationError, match="not finite"):
+            next_tokens(torch.tensor([[0.0, wrong]]), [ask()], 0)
 
 
 def test_uniform_numbers_lie_in_the_unit_interval_and_are_fixed() -> None:

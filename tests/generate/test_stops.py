@@ -1,3 +1,4 @@
+import random
 from types import SimpleNamespace
 from typing import Any
 
@@ -41,6 +42,21 @@ def test_it_stops_at_the_token_that_completes_the_string(tokenizer: Any, text: s
     assert reason == "stop"
     assert stop in tokenizer.decode(ids[:n])
     assert stop not in tokenizer.decode(ids[: n - 1])
+
+
+@pytest.mark.parametrize("stop", [("e", "ue"), ("n:",), (" ",), ("\n", "é"), ("题",), ("a Q",)])
+def test_looking_only_at_tokens_that_can_complete_a_stop_misses_none(tokenizer: Any, stop: tuple[str, ...]) -> None:
+    text = "Question: 问题 a Question\n\ncafé — apples and Tom have é"
+    ids, draw, hits = tokenizer(text)["input_ids"], random.Random(0), 0
+    stops = Stops(tokenizer, frozenset())
+    for _ in range(60):
+        starts = draw.choices(range(len(ids)), k=8)
+        tokens = [token for at in starts for token in ids[at : at + 4]][:24]
+        plain = next((n for n in range(1, len(tokens) + 1) if cut(stops.decode([tokens[:n]])[0], stop)[1]), 0)
+        quick = next((n for n in range(1, len(tokens) + 1) if stops.reason(tokens[:n], stop, 99)), 0)
+        assert quick == plain
+        hits += plain > 0
+    assert hits
 
 
 def test_a_stop_far_behind_a_long_answer_is_seen(tokenizer: Any) -> None:

@@ -40,15 +40,21 @@ class Prefix:
 
     def chain(self) -> list[Prefix]:
         """From the shortest to this one."""
-        return [*(self.above.chain() if self.above else ()), self]
+        found: list[Prefix] = []
+        one: Prefix | None = self
+        while one:
+            found.append(one)
+            one = one.above
+        return found[::-1]
 
     def leave(self) -> None:
         """One user less; the last one drops what is kept."""
-        self.users -= 1
-        if self.users == 0:
-            self.span = None
-            if self.above:
-                self.above.leave()
+        one: Prefix | None = self
+        while one:
+            one.users -= 1
+            if one.users:
+                break
+            one.span, one = None, one.above
 
 
 def shared_prefixes(prompts: Sequence[Sequenced]) -> list[Prefix | None]:
