@@ -262,3 +262,9 @@ def test_a_name_that_both_have_is_lm_evals_own_where_it_says_stock(monkeypatch: 
     monkeypatch.setattr("deltakit_eval.tasks.load_stock", lambda name: asked.append(name) or {name: "theirs"})
     assert load_tasks(["stock:gsm8k", "gsm8k_cot"]) == {"gsm8k": "theirs", "gsm8k_cot": "theirs"}
     assert asked == ["gsm8k", "gsm8k_cot"]
+
+
+def test_data_of_a_task_that_is_not_asked_is_a_slip(tmp_path: Path) -> None:
+    with pytest.raises(RecipeError, match="'toy_mth', which is not asked") as caught:
+        load_tasks(["toy_math"], data={"toy_mth": tmp_path})
+    assert "'toy_math'" in caught.value.remedy

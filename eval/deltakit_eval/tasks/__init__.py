@@ -6,13 +6,14 @@ lm-eval's own command line knows them through `python -m deltakit_eval.lm_eval` 
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from deltakit.errors import RecipeError
 from deltakit.prompts import check_style
+from deltakit.registry import did_you_mean
 from deltakit_eval.tasks.names import PREFIX, STOCK, Variant, find_variant, parse_variant, short_name, task_names
 from deltakit_eval.tasks.stock import load_stock
 
@@ -55,11 +56,22 @@ def wants_chat(full: str) -> bool:
     return found is not None and found.style.chat
 
 
+def _called(variant: Variant) -> tuple[str, ...]:
+    """The names under which data can be meant for a variant, the closest first."""
+    return variant.short, variant.full, variant.task.name, PREFIX + variant.task.name
+
+
+def _check_data(data: Any, variants: Iterable[Variant]) -> None:
+    """RecipeError for data of a task that is not asked: a slip of the keyboard would go unseen."""
+    known = [name for variant in variants for name in _called(variant)]
+    for name in sorted(data.keys() - set(known)) if isinstance(data, Mapping) else ():
+        raise RecipeError(f"data for {name!r}, which is not asked", remedy=did_you_mean(name, known))
+
+
 def _data_of(variant: Variant, data: str | Path | Mapping[str, str | Path] | None) -> str | None:
     """The path that is meant for one task: named for the variant, for the task, or for all."""
     if isinstance(data, Mapping):
-        names = (variant.short, variant.full, variant.task.name, PREFIX + variant.task.name)
-        return next((str(data[name]) for name in names if name in data), None)
+        return next((str(data[name]) for name in _called(variant) if name in data), None)
     return None if data is None else str(data)
 
 
@@ -126,6 +138,7 @@ def load_tasks(
     if style is not None:
         check_style(style)
     chosen = {name: _chosen(name, style) for name in names}  # a wrong style is told before anything is loaded
+    _check_data(data, [variant for variant in chosen.values() if variant is not None])
     metadata = {"limit": limit, "seed": seed, "split": split, "subset": subset}
     loaded: dict[str, Any] = {}
     for name, variant in chosen.items():

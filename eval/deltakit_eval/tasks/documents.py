@@ -39,7 +39,7 @@ def document(task: Task, style: PromptStyle, line: int, row: Mapping[str, Any]) 
     """One document: the question, the prompt that asks it, the gold answer, the form of answers and how near one must
     be; `details`: what scoring needs besides, as JSON; `group`: what it is told apart by."""
     question, input = question_of(task, row), str(row.get(task.input) or "") if task.input else ""
-    prompt = style(question, input) if task.input else style.question(question)
+    prompt = style(question, input) if task.input or task.whole else style.question(question)
     missing = [name for name in task.details if name not in row]
     if missing:
         raise InputError(f"{task.name}: line {line} has no field {missing[0]!r}", remedy="name the right file")
@@ -98,8 +98,8 @@ def _hub_rows(task: Task, source: Source, remedy: str) -> Iterator[Row]:
                 yield Row(line, row)
 
 
-def _toy(task: Task, limit: int | None, seed: int, split: str) -> list[Row]:
-    return [Row(i, row) for i, row in enumerate(generate(task.toy, split, limit or TOY_COUNT, seed), start=1)]
+def _toy(task: Task, limit: int, seed: int, split: str) -> list[Row]:
+    return [Row(i, row) for i, row in enumerate(generate(task.toy, split, limit, seed), start=1)]
 
 
 def drawn(rows: list[Row], count: int, seed: int, name: str) -> list[Row]:
@@ -125,7 +125,8 @@ def documents(
     if path is not None:
         rows = _local(task, path, limit)
     else:
-        rows = _toy(task, limit, seed, split) if task.toy else _hub(task, limit, split)
+        count = limit or max(TOY_COUNT, subset or 0)
+        rows = _toy(task, count, seed, split) if task.toy else _hub(task, limit, split)
     chosen = rows if subset is None else drawn(rows, subset, seed, task.name)
     return [document(task, asked, row.line, row.value) for row in chosen]
 

@@ -62,8 +62,9 @@ class Task:
     """One task.
 
     `fields` = (question, gold); `before` = a field whose text stands before the question; `compose` makes the question
-    from several fields; `input` = the field with an instruction's input; `keep` = (field, value, whether rows that have
-    it are the task, or those that do not); `details` = fields that scoring needs besides, `group` = a field whose
+    from several fields; `input` = the field with an instruction's input; `whole`: a question of several lines is one
+    instruction (else line 1 is, as MetaMath trains); `keep` = (field, value, whether rows that have it are the task, or
+    those that do not); `details` = fields that scoring needs besides, `group` = a field whose
     values can be told apart in reports. Data: `splits` by name, or `toy` (the toy world's task, which has every split).
     `family`: whose worked examples fit (see `deltakit.prompts`); `styles`: how it can be asked, `style` by default.
     `max_tokens` = new tokens of an answer, `near` = how far from the gold number an answer may be, `n` = items of the
@@ -86,6 +87,7 @@ class Task:
     before: str = ""
     compose: Callable[[Mapping[str, Any]], str] | None = None
     input: str = ""
+    whole: bool = False
     keep: tuple[str, str, bool] | None = None
     details: tuple[str, ...] = ()
     group: str = ""
@@ -154,12 +156,12 @@ TASKS = {
         Task(
             "humaneval", "HumanEval: functions to be completed, tested by running them", "text",
             ("prompt", "canonical_solution"), scoring="programs", style="complete", family="code", n=164,
-            max_tokens=768, details=("prompt", "entry_point", "test"),
+            max_tokens=768, whole=True, details=("prompt", "entry_point", "test"),
             splits={"test": Source("code/humaneval.jsonl", "openai/openai_humaneval", ("openai_humaneval",))},
         ),
         Task(
             "ifeval", "IFEval: instructions that rules can check", "text", ("prompt", "key"), scoring="rules", n=541,
-            style="bare", max_tokens=1280, details=("instruction_id_list", "kwargs"), splits={
+            style="bare", max_tokens=1280, whole=True, details=("instruction_id_list", "kwargs"), splits={
                 "test": Source("ifeval/input_data.jsonl", "google/IFEval", split="train"),
             },
         ),
@@ -182,7 +184,7 @@ TASKS = {
         ),
         Task(
             "mbpp", "MBPP: short functions from a sentence and three tests, tested by running them", "text",
-            ("text", "code"), scoring="programs", style="complete", family="code", n=500, max_tokens=768,
+            ("text", "code"), scoring="programs", style="complete", family="code", n=500, max_tokens=768, whole=True,
             compose=_file_begun, details=("test_setup_code", "test_list"),
             splits={"test": Source("code/mbpp_test.jsonl", "google-research-datasets/mbpp", ("full",))},
         ),

@@ -188,3 +188,14 @@ def test_the_parts_of_a_hub_repository_are_read_in_their_order(monkeypatch: pyte
         ["algebra", "train"], ["algebra", "train"], ["counting_and_probability", "train"],
     ]  # fmt: skip
     assert [doc["line"] for doc in found] == [1, 2, 3]
+
+
+def test_an_instruction_of_several_lines_stays_whole() -> None:
+    row = {"key": 1, "prompt": "Write this:\n- one", "instruction_id_list": [], "kwargs": []}
+    assert document(find_task("ifeval"), prompt_style("alpaca"), 1, row)["prompt"] == alpaca("Write this:\n- one")
+
+
+def test_as_many_items_are_generated_as_are_drawn() -> None:
+    assert len(documents(find_task("toy_math"), "alpaca", subset=TOY_COUNT + 50)) == TOY_COUNT + 50
+    with pytest.raises(RecipeError, match="nowhere"):
+        documents(find_task("toy_math"), "alpaca", split="nowhere")
