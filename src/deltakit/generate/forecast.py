@@ -24,7 +24,7 @@ _FLOAT = 4  # bytes of the numbers in which attention and softmax are computed
 @dataclass(frozen=True)
 class Shape:
     """What of a config decides memory. `windows`: for each layer that keeps keys and values, how many positions it
-    looks back (0: all)."""
+    looks back (0: all). `scored`: attention of prompts makes a matrix of scores, for a soft cap or sinks."""
 
     heads: int
     kv_heads: int
@@ -33,6 +33,7 @@ class Shape:
     inner: int
     vocabulary: int
     windows: tuple[int, ...]
+    scored: bool = False
 
     @classmethod
     def of(cls, config: Any) -> Shape:
@@ -48,6 +49,7 @@ class Shape:
             inner=int(inner),
             vocabulary=int(text.vocab_size),
             windows=tuple(_windows(text)),
+            scored=bool(getattr(text, "attn_logit_softcapping", None)) or text.model_type == "gpt_oss",
         )
 
     def per_token(self, itemsize: int) -> int:
@@ -63,10 +65,10 @@ class Shape:
     def chunk(self, tokens: int, positions: int, itemsize: int, rows: int = 1) -> int:
         """Bytes that one forward pass of `tokens` prompt tokens, of which none looks back beyond `positions`, needs at
         its peak where logits of `rows` positions are made: the widest layer, one layer's keys and values in all heads,
-        a mask, the logits in two dtypes. Attention of prompts makes no matrix of scores (`fused.attend_prompt`)."""
-        wide = 3 * self.inner + 4 * self.hidden + (self.heads + 2 * self.kv_heads) * self.head_size
+        a mask, the scores of one prompt where they are made (`fused.attend_prompt`), the logits in two dtypes."""
+        wide = 4 * self.inner + 4 * self.hidden + (self.heads + 2 * self.kv_heads) * self.head_size
         spread = 2 * self.heads * self.head_size * positions * itemsize
-        mask = min(tokens, positions) * positions * (1 + itemsize)
+        mask = min(tokens, positions) * positions * (1 + itemsize + 3 * self.heads * _FLOAT * self.scored)
         return tokens * wide * itemsize + spread + mask + rows * self.vocabulary * (itemsize + 2 * _FLOAT)
 
     def step(self, positions: int, itemsize: int) -> int:
