@@ -207,7 +207,8 @@ def table(sections: list[tuple[str, Outcome, bool]]) -> list[str]:
 INTRO = """\
 # Grading: gold, rewritten, damaged and shuffled answers of MATH
 
-Made by `{command}`. Grader `symbolic`, five seconds an item; times are of the whole section.
+Made by `{command}`. Grader `symbolic`, five seconds an item; times are of the whole
+section, on two cores shared with other work: the CPU seconds count.
 
 - Gold answers: each as "The answer is: X", in a box after other mathematics, in Minerva's sentence, and after ####.
 - Equivalent rewrites: by the rules of `bench/grading_cases.py`, which know nothing of the grader.

@@ -122,6 +122,7 @@ def test_what_the_last_program_printed() -> None:
         ("The answer is: 90\\text{ square\nunits}\nMore.", "90\\text{ square\nunits}"),
         ("The answer is $\n\\frac12$", "\\frac12"),
         ("The answer is: {open\nand more", "{open"),
+        ("The answer is: \\(\n2\n\\) or so", "\\(\n2\n\\) or so"),
         ("The answer is: 9\\text{ a.m.}", "9\\text{ a.m.}"),
     ],
 )

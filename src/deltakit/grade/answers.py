@@ -70,7 +70,7 @@ def _line_after(pattern: re.Pattern[str], completion: str, form: Form) -> str | 
 
 def _closed(text: str) -> bool:
     """Are braces, environments and $ all closed?"""
-    pairs = (("{", "}"), (r"\begin", r"\end"))
+    pairs = (("{", "}"), (r"\begin", r"\end"), (r"\(", r"\)"))
     return all(text.count(a) == text.count(b) for a, b in pairs) and not text.replace(r"\$", "").count("$") % 2
 
 
