@@ -253,7 +253,7 @@ def peer_lines(sections: list[tuple[str, Outcome, bool]], count: int) -> list[st
     lines = [
         "### math-verify alone", "",
         f"Answers to problems whose gold answer is no plain number, {count} of each section drawn by seed, given to",
-        "math-verify 0.9 as they are (in `$...$`), one process, two seconds an item; beside it the grader's verdicts on",
+        "math-verify 0.9 (in `$...$`), one process, two seconds an item; beside it the grader's verdicts on",
         "the same ones. Right is to accept in the first two sections and to refuse in the others.", "",
         "| answers | n | math-verify right | grader right | time-outs | math-verify, ms an item |",
         "|---|---|---|---|---|---|",
