@@ -94,6 +94,21 @@ def test_remarks(
     assert any(note.startswith(said) for note in found["notes"]), found["notes"]
 
 
+def test_scores_that_tell_of_a_format_are_pointed_out(
+    models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Flagged(Told):
+        def _task(self, text: str) -> dict[str, Any]:
+            return {**super()._task(text), "format": "strict 10 %, flexible 90 %", "truncated": 0.25}
+
+    monkeypatch.setattr(module, "evaluate", Flagged(lambda x, i: float(i % 2)))
+    notes = sweep(recipe(models), tmp_path / "o.json")["notes"]
+    assert "c001, toy_math: strict 10 %, flexible 90 %" in notes
+    assert "and 3 more such scores of candidates" in notes
+    assert "test: winner, toy_chat: strict 10 %, flexible 90 %" in notes
+    assert any(n.startswith("test: winner, toy_math: 25.0% of the texts were cut") for n in notes)
+
+
 def test_it_is_json_without_places(models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     found = swept(models, tmp_path / "o.json", monkeypatch, lambda x, i: float(i % 2), search={"method": ["ties"]})
     text = json.dumps(found, allow_nan=False)

@@ -10,7 +10,7 @@ from deltakit.errors import InputError
 
 __all__ = ["Scores", "difference", "objective", "scores_of"]
 
-# task -> {"accuracy", "stderr", "n", "items": {item id -> score} or None}
+# task -> {"accuracy", "stderr", "n", "items": {item id -> score} or None, "format": a remark or None}
 Scores: TypeAlias = Mapping[str, Mapping[str, Any]]
 
 
@@ -24,7 +24,9 @@ def _scores(name: str, task: Mapping[str, Any]) -> dict[str, Any]:
     value = task["accuracy"]
     if value is None or not math.isfinite(value):
         raise InputError(f"the score on {name} is not finite", remedy="see what the model answers: deltakit generate")
-    return {"accuracy": value, "stderr": task["stderr"], "n": task["n"], "items": _items(task)}
+    return {
+        "accuracy": value, "stderr": task["stderr"], "n": task["n"], "items": _items(task), "format": task.get("format")
+    }  # fmt: skip
 
 
 def _items(task: Mapping[str, Any]) -> dict[str, float] | None:

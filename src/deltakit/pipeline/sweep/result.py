@@ -14,6 +14,7 @@ from deltakit.pipeline.sweep.objective import Scores, difference, objective, sco
 from deltakit.pipeline.sweep.plan import STANDING, SweepPlan
 from deltakit.pipeline.sweep.trials import Trials
 from deltakit.report.results import Score
+from deltakit_eval.remarks import endings, formats
 
 __all__ = ["SCHEMA_VERSION", "make_result", "ranked"]
 
@@ -21,6 +22,7 @@ Row: TypeAlias = Mapping[str, Any]
 Rows: TypeAlias = Sequence[Row]
 
 SCHEMA_VERSION = 1
+_SHOWN = 3
 
 
 def ranked(trials: Trials, weights: Mapping[str, float]) -> list[Candidate]:
@@ -39,8 +41,8 @@ def make_result(plan: SweepPlan, trials: Trials, order: Sequence[Candidate], tes
     - `select`, `test_items`: {split, limit, seed} of the two sets of items;
     - `candidates`, in the order of asking: {id, settings: {field: value}, model (an expression, or candidates/ID.yaml),
       linear, same_as (the id of a candidate that is the same model) or null, error or null, rank (from 1) or null,
-      objective, stderr, tasks: {name: {accuracy, stderr, n}}, behind: {difference, stderr, paired, within_noise} (of
-      the winner over it), wins}; `wins` is how often it is the best when the items are drawn anew;
+      objective, stderr, tasks: {name: {accuracy, stderr, n, format (a remark or null)}}, behind: {difference, stderr,
+      paired, within_noise} (of the winner over it), wins}; `wins` is how often it is the best when the items are drawn anew;
     - `winner`: {id, settings, objective, stderr, merge (its recipe as plain data)};
     - `noise`: {models (different ones with scores), within (how many others noise cannot tell from the winner),
       optimism (of the winner's objective, by bootstrap) or null, draws, text};
@@ -77,7 +79,7 @@ def make_result(plan: SweepPlan, trials: Trials, order: Sequence[Candidate], tes
         },
         "noise": noise,
         "test": {"models": tested, "gap": gap},
-        "notes": [*plan.notes, *_remarks(plan, rows, winner, noise, gap)],
+        "notes": [*plan.notes, *_remarks(plan, rows, winner, noise, gap), *_artefacts(rows, test)],
     }  # fmt: skip
 
 
@@ -206,6 +208,18 @@ def _remarks(plan: SweepPlan, rows: Rows, winner: Candidate, noise: Row, gap: Ro
     if edges:
         found.append(f"The winner lies at the edge of what was searched ({', '.join(edges)}): search further out.")
     return found
+
+
+def _artefacts(rows: Rows, test: Row) -> list[str]:
+    """Scores that tell of the form of answers and not of ability: of candidates (a few of them), and on the test."""
+    found = [
+        f"{row['id']}, {name}: {task['format']}"
+        for row in rows
+        for name, task in row["tasks"].items()
+        if task["format"] and row["same_as"] is None
+    ]
+    more = [f"and {len(found) - _SHOWN} more such scores of candidates"] if len(found) > _SHOWN else []
+    return [*found[:_SHOWN], *more, *(f"test: {line}" for line in (*formats(test), *endings(test)))]
 
 
 def _at_edge(axis: Any, value: Any) -> bool:
