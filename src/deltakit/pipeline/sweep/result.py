@@ -41,8 +41,8 @@ def make_result(plan: SweepPlan, trials: Trials, order: Sequence[Candidate], tes
     - `select`, `test_items`: {split, limit, seed} of the two sets of items;
     - `candidates`, in the order of asking: {id, settings: {field: value}, model (an expression, or candidates/ID.yaml),
       linear, same_as (the id of a candidate that is the same model) or null, error or null, rank (from 1) or null,
-      objective, stderr, tasks: {name: {accuracy, stderr, n, format (a remark or null)}}, behind: {difference, stderr,
-      paired, within_noise} (of the winner over it), wins}; `wins` is how often it is the best when the items are drawn anew;
+      objective, stderr, tasks: {name: {accuracy, stderr, n, format (a remark or null)}}, wins (how often it is the best
+      when the items are drawn anew), behind: {difference, stderr, paired, within_noise} (of the winner over it)};
     - `winner`: {id, settings, objective, stderr, merge (its recipe as plain data)};
     - `noise`: {models (different ones with scores), within (how many others noise cannot tell from the winner),
       optimism (of the winner's objective, by bootstrap) or null, draws, text};
