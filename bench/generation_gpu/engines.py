@@ -41,15 +41,16 @@ def ours(bench: Bench, graphs: bool, fused: bool) -> int:
 def _steps(graphs: bool, fused: bool) -> Iterator[None]:
     """Within the block the engine decodes with graphs or without, by the kernel or the plain form."""
     from deltakit.generate import attention, continuous
+    from deltakit.generate import graphs as graphs_module
     from deltakit.generate.fused import decoding_on
-    from deltakit.generate.graphs import Graphed
     from deltakit.generate.slots import SlotCache
     from deltakit.generate.step import Steps
 
     def made(model: Any, voices: Any, slots: int, positions: int, attend: Any = None) -> Steps:
         attend = decoding_on(model.device.type) if fused else attention.attend
-        kind = Graphed if graphs else Steps
-        return kind(model, voices, SlotCache.of(model, slots + 1, positions), attend)
+        if graphs:
+            return graphs_module.steps_on(model, voices, slots, positions, attend)
+        return Steps(model, voices, SlotCache.of(model, slots, positions), attend)
 
     before = continuous.steps_on
     continuous.steps_on = made

@@ -10,7 +10,7 @@ import torch
 
 from deltakit.generate import graphs
 from deltakit.generate.fused import decoding_on
-from deltakit.generate.graphs import SIZES, Graphed, captured, steps_on
+from deltakit.generate.graphs import SIZES, Graphed, steps_on
 from deltakit.generate.hook import Piece, hooked
 from deltakit.generate.slots import SlotCache
 from deltakit.generate.step import Steps
@@ -179,7 +179,6 @@ def test_a_graph_on_a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
         with hooked(model):
             steps = steps_on(model, voices, 5, 40, decoding_on("cuda"))
             assert isinstance(steps, Graphed)
-            assert steps.record is captured
             found = walk(prefilled(steps, 3), 3, 6)
             assert list(steps._static) == [4]
             right = walk(prefilled(Steps(model, voices, SlotCache.of(model, 5, 40)), 3), 3, 6)

@@ -10,6 +10,7 @@ import logging
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, TypeAlias
 
 import torch
@@ -30,15 +31,16 @@ Body: TypeAlias = Callable[[], torch.Tensor]
 Record: TypeAlias = Callable[[Body], tuple[Callable[[], Any], torch.Tensor]]
 
 
-def captured(body: Body) -> tuple[Callable[[], Any], torch.Tensor]:
-    """A CUDA graph of `body`: what replays it, and the tensor that it writes each time."""
+def captured(body: Body, pool: Any = None) -> tuple[Callable[[], Any], torch.Tensor]:
+    """A CUDA graph of `body`: what replays it, and the tensor that it writes each time. Graphs of one `pool` share the
+    memory of what they make on the way."""
     side = torch.cuda.Stream()  # type: ignore[no-untyped-call]
     side.wait_stream(torch.cuda.current_stream())
     with torch.cuda.stream(side):
         body()  # kernels are compiled and libraries make their workspaces outside of the graph
     torch.cuda.current_stream().wait_stream(side)
     graph = torch.cuda.CUDAGraph()
-    with torch.cuda.graph(graph):
+    with torch.cuda.graph(graph, pool=pool):
         out = body()
     return graph.replay, out
 
@@ -118,4 +120,5 @@ def steps_on(
     """Steps over a new cache that decode by `attend`: on CUDA with graphs (and a slot more), else the plain ones."""
     if model.device.type != "cuda":
         return Steps(model, voices, SlotCache.of(model, slots, positions), attend)
-    return Graphed(model, voices, SlotCache.of(model, slots + 1, positions), attend)
+    record = partial(captured, pool=torch.cuda.graph_pool_handle())  # one graph runs at a time
+    return Graphed(model, voices, SlotCache.of(model, slots + 1, positions), attend, record)
