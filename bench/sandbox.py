@@ -10,6 +10,7 @@ stands the plain way, a new Python for each program, one after the other per cor
 from __future__ import annotations
 
 import argparse
+import ast
 import json
 import os
 import re
@@ -143,14 +144,35 @@ def hits(outcome: Outcome, target: float) -> bool:
 
 
 def code(limit: int | None, box: Sandbox) -> list[str]:
-    out = ["", "## Code tasks", "", "| task | solutions | pass | seconds |", "|---|---|---|---|"]
+    out = [
+        "",
+        "## Code tasks",
+        "",
+        "| task | solutions | pass | spoilt ones that pass | seconds |",
+        "|---|---|---|---|---|",
+    ]
     for name, file, field in (("HumanEval", "humaneval", "canonical_solution"), ("MBPP", "mbpp_test", "code")):
         rows = read(f"code/{file}.jsonl", limit)
         began = time.monotonic()
         found = box.run([Run(with_tests(row, row[field]), TIME) for row in rows])
-        out.append(f"| {name} | {len(rows)} | {sum(o.ok for o in found)} | {time.monotonic() - began:.1f} |")
+        seconds = time.monotonic() - began
+        wrong = [f"```python\n{spoilt(row.get('prompt', '') + row[field])}\n```" for row in rows]
+        passing = sum(o.ok for o in box.run([Run(with_tests(r, w), TIME) for r, w in zip(rows, wrong, strict=True)]))
+        out.append(f"| {name} | {len(rows)} | {sum(o.ok for o in found)} | {passing} | {seconds:.1f} |")
         out += [f"\n{row['task_id']}: {o.status} {o.error}" for row, o in zip(rows, found, strict=True) if not o.ok]
-    return out
+    return [*out, "", "Spoilt: the same code, but whatever a function returns is put into a tuple."]
+
+
+class Spoil(ast.NodeTransformer):
+    """Each `return x` becomes `return ("spoilt", x)`."""
+
+    def visit_Return(self, node: ast.Return) -> ast.Return:
+        node.value = ast.Tuple([ast.Constant("spoilt"), node.value or ast.Constant(None)], ast.Load())
+        return node
+
+
+def spoilt(code: str) -> str:
+    return ast.unparse(ast.fix_missing_locations(Spoil().visit(ast.parse(code.replace("\r\n", "\n")))))
 
 
 def speed(programs: Sequence[Run], box: Sandbox, jobs: int) -> list[str]:

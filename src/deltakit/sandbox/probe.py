@@ -8,6 +8,8 @@ import select
 import socket
 import tempfile
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 
@@ -64,17 +66,29 @@ def _ask(isolation: Isolation, run: Run) -> Outcome:
         worker.end()
 
 
+@contextmanager
+def _listening() -> Iterator[int]:
+    """A port of this machine where somebody listens; 9 where not even we may."""
+    try:
+        server = socket.create_server(("127.0.0.1", 0))
+    except OSError:
+        yield 9
+        return
+    with server:
+        yield server.getsockname()[1]
+
+
 @cache
 def escapes(isolation: Isolation) -> tuple[str, ...]:
     """What a program reaches that it should not; ResourceError if no program runs at all. Tried once a process."""
     with (
         tempfile.NamedTemporaryFile("w", prefix="deltakit-probe-") as file,
-        socket.create_server(("127.0.0.1", 0)) as s,
+        _listening() as port,
     ):
         file.write(SECRET)
         file.flush()
         names = {
-            "NAME": SECRET, "FILE": file.name, "HOME": str(Path.home()), "PORT": s.getsockname()[1], "OURS": os.getpid()
+            "NAME": SECRET, "FILE": file.name, "HOME": str(Path.home()), "PORT": port, "OURS": os.getpid()
         }  # fmt: skip
         text = "".join(f"{name} = {value!r}\n" for name, value in names.items()) + _ATTEMPTS
         os.environ[SECRET] = "1"

@@ -22,9 +22,9 @@ from deltakit.sandbox.outcome import Outcome, outcome_of
 
 __all__ = ["GRACE", "START", "Worker"]
 
-START = 60.0  # seconds to load the packages
-GRACE = 5.0  # seconds beyond a program's own time before the server itself counts as stuck
-_LONGEST = 1 << 20  # bytes of a reply: output at six bytes a character, and a margin
+START = 120.0  # seconds to load the packages
+GRACE = 10.0  # seconds beyond a program's own time before the server itself counts as stuck
+_ESCAPED, _MARGIN = 6, 1 << 16  # bytes of a character in JSON at most; of a reply beside its output
 
 
 class Worker:
@@ -127,7 +127,7 @@ class Worker:
                 raise ValueError("it ended")
             self._heard += part
             length = int.from_bytes(self._heard[:4], "big")
-            if length > _LONGEST:
+            if length > _ESCAPED * self.limits.output + _MARGIN:
                 raise ValueError("a reply too long")
             if len(self._heard) >= 4 + length > 4:
                 body, self._heard = self._heard[4 : 4 + length], self._heard[4 + length :]
