@@ -195,7 +195,7 @@ def speed(programs: Sequence[Run], box: Sandbox, jobs: int) -> list[str]:
         f"{n} of the trajectories' programs, {jobs} at once, the faster of two rounds; sandbox: SymPy loaded, workers "
         "started.", "", "| way | programs per second | times as long |", "|---|---|---|",
     ]  # fmt: skip
-    return out + [f"| {name} | {n / took:.0f} | {took / own:.1f} |" for name, took in best.items()]
+    return out + [f"| {name} | {n / took:.1f} | {took / own:.1f} |" for name, took in best.items()]
 
 
 def afresh(programs: Sequence[Run], jobs: int, before: str) -> list[str]:
