@@ -88,8 +88,10 @@ def test_tenants_of_one_batch_say_what_transformers_says_with_their_weights(tmp_
         if name is not None:
             resident.attach(name, text)
     template = tuple(range(10, 30))
-    requests = [Request((*template, *range(40, 41 + i)), 4 + i, tenant=name) for i in range(4) for name in made.texts]
-    found = Engine.over(resident, max_rows=7).generate(requests)
+    requests = [Request((*template, *range(40, 41 + i)), 4 + i, tenant=name) for i in range(6) for name in made.texts]
+    told: list[int] = []
+    found = Engine.over(resident, max_rows=17).generate(requests, lambda i, completion: told.append(i))
+    assert sorted(told) == list(range(len(requests)))  # rows that have ended run on for a while, unheard
     for name, text in made.texts.items():
         alone = written(text, rounded=False)
         for completion, request in zip(found, requests, strict=True):

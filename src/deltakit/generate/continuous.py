@@ -23,6 +23,8 @@ from deltakit.runtime.memory import ran_out
 
 __all__ = ["Limits", "decode_slots"]
 
+_SHARE = 8  # one row in so many has ended before a batch of tenants is made anew: their plans are made by rows
+
 Ended = Callable[[int, list[int], str], None]
 
 
@@ -50,7 +52,7 @@ def decode_slots(model: Any, requests: Sequence[Request], voices: Voices, limits
         while plan.waiting:
             run = _Run(model, voices, plan, limits, ended, attend)
             error = run.until_full()
-            left = [row for row in run.held if row.slot >= 0]
+            left = [row for row in run.held if not row.over]
             del run  # and its cache, before a smaller one is made
             if error and not plan.shrink(left):
                 remedy = "lower --max-new-tokens, or use a device with more memory"
@@ -78,6 +80,7 @@ class _Run:
         self._requests: list[Request] = []
         self._names: tuple[str | None, ...] = ()
         self._width = 0  # the longest length
+        self._mixed = False  # tenants are in the batch
 
     def until_full(self) -> BaseException | None:
         """Until no row is left, or memory is: then what was raised."""
@@ -116,6 +119,9 @@ class _Run:
         new = new.reshape(-1, 2).to(self._slots.device)
         self._tokens = torch.cat([self._tokens, chosen[index]])
         self._slots, self._lengths = torch.cat([self._slots, new[:, 0]]), torch.cat([self._lengths, new[:, 1]])
+        for row in rows:
+            if row.over:
+                self._plan.release(row)
         self._hold(before + going)
 
     def _step(self) -> None:
@@ -125,25 +131,34 @@ class _Run:
         self._lengths = self._lengths + 1
         self._width += 1
         going, index = self._ending(self.held, self._tokens)
-        if len(going) < len(self.held):
+        over = len(self.held) - len(going)
+        if over >= max(1, len(self.held) // _SHARE if self._mixed else 1):
             self._tokens, self._slots, self._lengths = (x[index] for x in (self._tokens, self._slots, self._lengths))
+            for row in self.held:
+                if row.over:
+                    self._plan.release(row)
             self._hold(going)
+        elif over:  # they run on in their slots, and what they say is not heard
+            self._lengths = self._lengths.clamp(max=self._plan.positions)
 
     def _hold(self, rows: list[Row]) -> None:
         self.held = rows
         self._requests = [row.request for row in rows]
         self._names = tuple(request.tenant for request in self._requests)
         self._width = max((len(row.request.prompt) + len(row.tokens) for row in rows), default=0)
+        self._mixed = any(name is not None for name in self._names)
 
     def _ending(self, rows: list[Row], chosen: torch.Tensor) -> tuple[list[Row], torch.Tensor]:
         """Give every row its token; the rows that go on, and where they stand among `rows`."""
         going: list[int] = []
         for at, (row, token) in enumerate(zip(rows, chosen.tolist(), strict=True)):
+            if row.over:
+                continue
             row.tokens.append(token)
             request = row.request
             reason = self._voices.stops[request.tenant].reason(row.tokens, request.stop, request.max_new_tokens)
             if reason:
-                self._plan.release(row)
+                row.over = True
                 self._ended(row.index, row.tokens, reason)
             else:
                 going.append(at)

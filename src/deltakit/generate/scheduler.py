@@ -18,13 +18,15 @@ _SHARE = 8  # a slot in so many must be free before rows are let in: a pass over
 
 @dataclass(eq=False)
 class Row:
-    """One request on its way: `tokens` of its answer so far, its slot (-1: none), what its prompt may share."""
+    """One request on its way: `tokens` of its answer so far, its slot (-1: none), what its prompt may share;
+    `over` once it has ended."""
 
     index: int
     request: Request
     prefix: Prefix | None = None
     tokens: list[int] = field(default_factory=list)
     slot: int = -1
+    over: bool = False
 
 
 def ordered(lengths: Sequence[int], groups: Sequence[tuple[object, object]]) -> list[int]:
