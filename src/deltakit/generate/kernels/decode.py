@@ -22,6 +22,18 @@ _LEAST = 16  # rows, columns and depth that a matrix product of the tensor cores
 
 
 @triton.jit
+def _places(table, row, n, inside, pages, page, BLOCK: tl.constexpr, PAGED: tl.constexpr):
+    """The slot or page of each position of a row, and where in it the position stands."""
+    if PAGED:
+        place = tl.load(table + row * pages + n // page, mask=inside, other=0).to(tl.int64)
+        at = n % page
+    else:
+        place = tl.load(table + row).to(tl.int64) + tl.full([BLOCK], 0, tl.int64)
+        at = n
+    return place, at
+
+
+@triton.jit
 def _attend_part(
     out, partial, sums, query, keys, values, table, lengths, sinks,
     q_row, q_head, k_page, k_head, k_position, v_page, v_head, v_position, o_row, o_head,
@@ -29,10 +41,9 @@ def _attend_part(
     GROUP: tl.constexpr, HEADS: tl.constexpr, SIZE: tl.constexpr, M: tl.constexpr, D: tl.constexpr, BLOCK: tl.constexpr,
     WINDOW: tl.constexpr, CAPPED: tl.constexpr, SINKS: tl.constexpr, PAGED: tl.constexpr, SPLITS: tl.constexpr,
 ):  # fmt: skip
-    """One (row, key-value head, split): all query heads that share the key-value head at once."""
-    row = tl.program_id(0)
-    kv = tl.program_id(1)
-    part = tl.program_id(2)
+    """One (row, key-value head, split): all query heads that share the key-value head at once. Scores are in powers of
+    two: exp(x) = 2 ** (1.4427 x)."""
+    row, kv, part = tl.program_id(0), tl.program_id(1), tl.program_id(2)
     length = tl.load(lengths + row)
     m = tl.arange(0, M)
     d = tl.arange(0, D)
@@ -54,12 +65,7 @@ def _attend_part(
     for start in range(low, high, BLOCK):
         n = start + tl.arange(0, BLOCK)
         inside = n < high
-        if PAGED:
-            place = tl.load(table + row * pages + n // page, mask=inside, other=0).to(tl.int64)
-            at = n % page
-        else:
-            place = tl.load(table + row).to(tl.int64) + tl.full([BLOCK], 0, tl.int64)
-            at = n
+        place, at = _places(table, row, n, inside, pages, page, BLOCK, PAGED)
         there = inside[:, None] & (d < SIZE)[None, :]
         k = tl.load(
             keys + (place * k_page + kv * k_head + at * k_position)[:, None] + d[None, :], mask=there, other=0.0
@@ -67,7 +73,6 @@ def _attend_part(
         score = tl.dot(q, tl.trans(k), input_precision="ieee") * scale
         if CAPPED:
             score = cap * (1.0 - 2.0 / (1.0 + tl.exp(2.0 * score / cap)))  # tanh
-        # in powers of two: exp(x) = 2 ** (x / ln 2)
         score = tl.where(inside[None, :], score * 1.4426950408889634, float("-inf"))
         higher = tl.maximum(best, tl.max(score, 1))
         shrink = tl.exp2(best - higher)
