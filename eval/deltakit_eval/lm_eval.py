@@ -52,8 +52,16 @@ def main() -> None:
     """Run lm-eval's command line."""
     from lm_eval.__main__ import cli_evaluate
 
+    from deltakit_eval.answers import Answers
+    from deltakit_eval.programs import Programs
+    from deltakit_eval.tasks.tested import running
+
     register()
-    with tempfile.TemporaryDirectory(prefix="deltakit-tasks-") as folder:
+    with (
+        tempfile.TemporaryDirectory(prefix="deltakit-tasks-") as folder,
+        Programs(Answers()) as programs,
+        running(programs),
+    ):
         try:
             sys.argv[1:] = with_tasks(sys.argv[1:], Path(folder))
             cli_evaluate()

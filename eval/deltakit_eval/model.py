@@ -49,6 +49,7 @@ class DeltakitLM(TemplateLM):  # type: ignore[misc]
         Its batch_size has no meaning here (rows are planned by length), and its default device "cuda:0" means auto.
         """
         from deltakit.delta.open import open_model
+        from deltakit_eval.tasks.tested import runner
 
         given = {**(additional_config or {}), **arg_dict}
         known = ["pretrained", "dtype", "batch_tokens", "max_rows", "seed", "device", "batch_size", "max_batch_size"]
@@ -62,7 +63,8 @@ class DeltakitLM(TemplateLM):  # type: ignore[misc]
             batch_tokens=int(given.get("batch_tokens", 0)),
             max_rows=int(given.get("max_rows", 0)),
         )
-        return cls(host.serve(open_model(str(given["pretrained"]))), seed=int(given.get("seed", 0)))
+        backend = host.serve(open_model(str(given["pretrained"])))
+        return cls(backend, seed=int(given.get("seed", 0)), run=runner())
 
     @classmethod
     def create_from_arg_string(cls, arg_string: str, additional_config: dict[str, Any] | None = None) -> DeltakitLM:

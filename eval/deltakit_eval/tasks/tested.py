@@ -13,7 +13,7 @@ from deltakit.grade.thinking import strip_thinking
 from deltakit.sandbox import Outcome, open_sandbox
 from deltakit.sandbox.unittests import PASSED, verdict, with_tests
 
-__all__ = ["SECONDS", "passed", "running", "runs_programs", "tested", "trimmed"]
+__all__ = ["SECONDS", "passed", "runner", "running", "runs_programs", "tested", "trimmed"]
 
 SECONDS = 20.0  # of wall time; the slowest of MBPP's own solutions takes 6 to 9 on a slow machine
 Runner = Callable[[Sequence[Run]], Sequence[Outcome]]
@@ -30,8 +30,13 @@ def running(run: Runner) -> Iterator[None]:
         _RUNNER.reset(token)
 
 
+def runner() -> Runner | None:
+    """What runs programs now; None where nothing was named."""
+    return _RUNNER.get()
+
+
 def _outcomes(programs: Sequence[Run]) -> Sequence[Outcome]:
-    run = _RUNNER.get()
+    run = runner()
     if run is not None:
         return run(programs)
     with open_sandbox() as sandbox:

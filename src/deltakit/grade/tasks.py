@@ -29,6 +29,10 @@ def _plain(text: str) -> str | None:
     return text.strip() or None
 
 
+def _as_it_is(text: str) -> str | None:
+    return text or None
+
+
 def _after_hash(text: str) -> str | None:
     """The gold number of a GSM8K rationale: after the last ####; a text without any is the answer itself."""
     return text.rpartition("####")[2].strip() or None
@@ -155,7 +159,7 @@ TASKS = {
         ),
         Task(
             "humaneval", "HumanEval: functions to be completed, tested by running them", "text",
-            ("prompt", "canonical_solution"), scoring="programs", style="complete", family="code", n=164,
+            ("prompt", "canonical_solution"), _as_it_is, scoring="programs", style="complete", family="code", n=164,
             max_tokens=768, whole=True, details=("prompt", "entry_point", "test"),
             splits={"test": Source("code/humaneval.jsonl", "openai/openai_humaneval", ("openai_humaneval",))},
         ),
@@ -184,8 +188,8 @@ TASKS = {
         ),
         Task(
             "mbpp", "MBPP: short functions from a sentence and three tests, tested by running them", "text",
-            ("text", "code"), scoring="programs", style="complete", family="code", n=500, max_tokens=768, whole=True,
-            compose=_file_begun, details=("test_setup_code", "test_list"),
+            ("text", "code"), _as_it_is, scoring="programs", style="complete", family="code", n=500,
+            max_tokens=768, whole=True, compose=_file_begun, details=("test_setup_code", "test_list"),
             splits={"test": Source("code/mbpp_test.jsonl", "google-research-datasets/mbpp", ("full",))},
         ),
         Task(

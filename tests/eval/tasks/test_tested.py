@@ -3,8 +3,11 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
+import lm_eval
 import pytest
+from lm_eval.api.model import LM
 
 from deltakit.errors import UnsafeError
 from deltakit.generate.play import Run
@@ -12,7 +15,7 @@ from deltakit.sandbox import Outcome
 from deltakit.sandbox.probe import available
 from deltakit_eval import programs
 from deltakit_eval.run import evaluate
-from deltakit_eval.tasks import load_tasks, tested
+from deltakit_eval.tasks import load_tasks, task_manager, tested
 from deltakit_eval.work import Settings
 from support.running import write_folder
 
@@ -29,7 +32,9 @@ def test_all_responses_of_a_task_are_run_at_once_and_told_apart() -> None:
         return [Outcome("", "" if r else "AssertionError", "ok" if r else "error", 0.1) for r in right]
 
     responses = [["def one(): return 1", "<think>return 1</think>def one(): return 2"], ["def one(): return 1\n("]]
+    assert tested.runner() is None
     with tested.running(run):
+        assert tested.runner() is run
         strict = tested.tested(responses, [DOC, DOC])
         tested.trimmed(iter(responses), iter([DOC, DOC]))
     assert strict == [["passed", "error: AssertionError"], ["passed"]]
@@ -69,6 +74,31 @@ def test_code_tasks_load_and_say_what_they_need(shared_data) -> None:
     assert begun["prompt"] == json.loads(begun["details"])["prompt"]
     asked = tasks["deltakit_mbpp_code"].eval_docs[0]["prompt"]
     assert asked.endswith("### Response:")
+
+
+class Replay(LM):  # type: ignore[misc]
+    """A model that answers each item with its own solution, the first one spoilt and the second followed by talk."""
+
+    def generate_until(self, requests: Any, disable_tqdm: bool = False) -> list[str]:
+        return [self.said(request.doc_id, str(request.doc["gold"])) for request in requests]
+
+    def said(self, item: int, right: str) -> str:
+        spoilt = {0: right.replace("return", "return 0,"), 1: f"{right}\n\nThat is all."}
+        return spoilt.get(item, right)
+
+    def loglikelihood(self, requests: Any, disable_tqdm: bool = False) -> Any:
+        raise NotImplementedError
+
+    loglikelihood_rolling = loglikelihood
+
+
+def test_solutions_score_through_lm_eval(shared_data: Path) -> None:
+    if available() is None:
+        pytest.skip("nothing here isolates programs")
+    tasks = load_tasks(["humaneval", "mbpp"], data=shared_data, limit=8)
+    found = lm_eval.simple_evaluate(Replay(), tasks=list(tasks.values()), task_manager=task_manager())["results"]
+    for name in ("deltakit_humaneval", "deltakit_mbpp"):
+        assert (found[name]["pass@1,tested"], found[name]["pass@1,trimmed"]) == (6 / 8, 7 / 8)
 
 
 SHORT = Settings(limit=2, max_new_tokens=3, place="swap")
