@@ -39,7 +39,7 @@ _EXPRESSIONS = Scheme(
         "marked": (scoring.marked, f'{_MARKED} (\\boxed, "The answer is", "####")'),
         "last_math": (scoring.last_math, "flexible: that, else the last formula, else the last number"),
     },
-    {"exact_match": "mean", "math_verify": "mean", "answered": "mean"},
+    {"math_verify": "mean", "exact_match": "mean", "answered": "mean"},
 )
 _TEXTS = Scheme(
     scoring.exact, {"marked": (scoring.marked, "the whole response")}, {"exact_match": "mean", "answered": "mean"}

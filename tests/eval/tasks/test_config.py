@@ -37,7 +37,7 @@ def test_metrics_and_filters_by_the_form_of_answers() -> None:
     }
     assert shown == {
         "gsm8k": (["marked", "last_number"], ["exact_match", "answered"]),
-        "math": (["marked", "last_math"], ["exact_match", "math_verify", "answered"]),
+        "math": (["marked", "last_math"], ["math_verify", "exact_match", "answered"]),
         "toy_math": (["marked"], ["exact_match", "answered"]),
         "toy_chat": (["marked"], ["exact_match", "answered"]),
         "gsm_plus_critical": (["marked", "anywhere"], ["exact_match", "answered"]),
