@@ -38,8 +38,9 @@ def world(tmp_path, monkeypatch):
     for name in ("base", "math", "chat"):
         longer(tmp_path / "models" / name)
     (tmp_path / "data" / "gsm8k").mkdir(parents=True)
-    items = [{"question": f"What is {i} + 1?", "answer": f"It is {i + 1}.\n#### {i + 1}"} for i in (1, 2)]
-    (tmp_path / "data" / "gsm8k" / "test.jsonl").write_text("".join(json.dumps(i) + "\n" for i in items))
+    for split, numbers in {"train": (3, 4), "test": (1, 2)}.items():
+        items = [{"question": f"What is {i} + 1?", "answer": f"It is {i + 1}.\n#### {i + 1}"} for i in numbers]
+        (tmp_path / "data" / "gsm8k" / f"{split}.jsonl").write_text("".join(json.dumps(i) + "\n" for i in items))
     record = {"query": "What is 1 + 1?", "response": "The answer is: 2", "type": "GSM_AnsAug", "original_question": "?"}
     (tmp_path / "MetaMathQA-395K.json").write_text(json.dumps([record] * 3))
     (tmp_path / "math.train.jsonl").write_text("".join(json.dumps(record) + "\n" for _ in range(8)))
