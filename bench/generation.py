@@ -6,7 +6,8 @@ Prompts are random words; answer lengths are drawn once, log-normal, and forced 
 them beforehand. `generate` and lm-eval's backend get a logits processor that ends a row at its length; transformers'
 continuous batching gets its length with the request, ours a stop rule. The end token is made as unlikely as an unused
 one, so that nothing ends earlier. All tokens before the forced end must be equal. `--shared N`: the prompts begin with
-the same N words. Every way runs `--repeats` times; the fastest counts, by the clock and by CPU seconds of the process.
+the same N words. The ways run `--repeats` times in turn; the fastest of each counts, by the clock and by CPU seconds of
+the process.
 """
 
 from __future__ import annotations
@@ -159,14 +160,11 @@ def ours(model: Any, tokenizer: Any, work: Workload, form: str) -> Answers:
     return [list(c.tokens) for c in engine.generate(asked)]
 
 
-def timed(run: Callable[[], Answers], repeats: int) -> tuple[Answers, float, float]:
-    """The answers, and the least seconds: by the clock, and of this process on the CPU, all threads."""
-    best: list[tuple[float, float]] = []
-    for _ in range(repeats):
-        wall, cpu = time.perf_counter(), time.process_time()
-        found = run()
-        best.append((time.perf_counter() - wall, time.process_time() - cpu))
-    return found, min(w for w, _ in best), min(c for _, c in best)
+def timed(run: Callable[[], Answers]) -> tuple[Answers, float, float]:
+    """The answers, and seconds: by the clock, and of this process on the CPU, all threads."""
+    wall, cpu = time.perf_counter(), time.process_time()
+    found = run()
+    return found, time.perf_counter() - wall, time.process_time() - cpu
 
 
 def ways(model: Any, tokenizer: Any, work: Workload) -> dict[str, tuple[Callable[[], Answers], int]]:
@@ -229,17 +227,22 @@ def main() -> None:
         model.lm_head.weight[tokenizer.eos_token_id] = model.lm_head.weight[-1]
         model.lm_head.weight[tokenizer.pad_token_id] = model.lm_head.weight[-1]
     work, small = (Workload(tokenizer, n, given.shared, given.mean) for n in (given.rows, 4))
-    warm, rows, want = ways(model, tokenizer, small), {}, None
+    rows: dict[str, tuple[float, float]] = {}
+    want: Answers | None = None
+    for run, _ in ways(model, tokenizer, small).values():
+        run()
     ours(model, tokenizer, work, "slots")  # loads the compiled loop
-    for name, (run, most) in ways(model, tokenizer, work).items():
-        if not any(part in name for part in given.only):
-            continue
-        warm[name][0]()
-        found, *rows[name] = timed(run, min(most, given.repeats))
-        said = [a[: n - 1] for a, n in zip(found, work.lengths, strict=True)]
-        want = want or said
-        same = sum(a == b for a, b in zip(said, want, strict=True))
-        print(f"{name}: {rows[name][0]:.2f} s, {same} of {len(want)} answers equal", file=sys.stderr)
+    for turn in range(given.repeats):  # in turn, so that a busy machine disturbs all alike
+        for name, (run, most) in ways(model, tokenizer, work).items():
+            if turn >= most or not any(part in name for part in given.only):
+                continue
+            found, wall, cpu = timed(run)
+            before = rows.get(name, (math.inf, math.inf))
+            rows[name] = (min(wall, before[0]), min(cpu, before[1]))
+            said = [a[: n - 1] for a, n in zip(found, work.lengths, strict=True)]
+            want = want or said
+            same = sum(a == b for a, b in zip(said, want, strict=True))
+            print(f"{name}: {wall:.2f} s, {cpu:.2f} CPU, {same} of {len(want)} answers equal", file=sys.stderr)
     table = page(model, work, rows, given.shared)
     print(table)
     if given.page:

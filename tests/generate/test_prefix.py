@@ -59,16 +59,17 @@ def test_the_last_user_drops_what_is_kept() -> None:
     assert above.span is None
 
 
-def test_a_talk_that_grows_line_by_line_is_a_long_chain() -> None:
-    lines = list(range(40_000))
-    found = shared_prefixes(asked(*(lines[: 40 * n] for n in range(1, 1000) for _ in range(3))))
-    last = found[-1]
+def test_a_talk_that_grows_line_by_line_is_a_chain_of_any_length() -> None:
+    found = shared_prefixes(asked(*(list(range(40 * n)) for n in range(1, 60) for _ in range(3))))
+    assert [len(p.chain()) for p in found if p] == sorted([*range(1, 60)] * 3)
+    last = None
+    for n in range(1, 3000):
+        last = Prefix(None, (1,) * n, last, users=1)
     assert last is not None
-    assert len(last.chain()) == 999
-    for prefix in found:
-        assert prefix is not None
-        prefix.leave()
-    assert {p.users for p in last.chain()} == {0}
+    chain = last.chain()
+    assert [len(p.tokens) for p in chain] == list(range(1, 3000))
+    last.leave()
+    assert {p.users for p in chain} == {0}
 
 
 @given(st.lists(st.lists(st.integers(0, 2), min_size=1, max_size=12), max_size=30), st.data())
