@@ -63,3 +63,8 @@ def test_other_errors_pass() -> None:
 
     with pytest.raises(RuntimeError, match="shape"):
         run_batches([[0, 1]], broken, is_full)
+
+
+def test_an_order_that_is_given_is_kept_and_the_longest_counts_wherever_it_stands() -> None:
+    assert batches([10, 50, 10, 10], budget=100, max_rows=64, order=[2, 0, 1, 3]) == [[2, 0], [1, 3]]
+    assert batches([10, 50, 10], budget=30, max_rows=64, order=[0, 2, 1]) == [[0, 2], [1]]
