@@ -68,6 +68,13 @@ def test_a_rows_bits_do_not_depend_on_its_neighbours() -> None:
     held, query = cache(4, 2, 30, 12), random(4, 4, 1, 12)
     slots, lengths = numbers(3, 0, 1, 2), numbers(7, 30, 11, 20)
     together = attend_native(query, held, 0, slots, lengths, 0.4)
+    more = [x.repeat(8, *[1] * (x.dim() - 1)) for x in (query, slots, lengths)]
+    before = torch.get_num_threads()
+    try:
+        torch.set_num_threads(3)
+        assert torch.equal(attend_native(more[0], held, 0, more[1], more[2], 0.4), together.repeat(8, 1, 1, 1))
+    finally:
+        torch.set_num_threads(before)
     for row in range(4):
         own = slice(row, row + 1)
         assert torch.equal(attend_native(query[own], held, 0, slots[own], lengths[own], 0.4), together[own])

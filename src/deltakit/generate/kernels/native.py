@@ -5,7 +5,8 @@ float32 only. Sums run in another order than in `attention.attend`, with which i
 
 from __future__ import annotations
 
-from functools import partial
+from concurrent.futures import ThreadPoolExecutor
+from functools import lru_cache, partial
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,8 @@ from deltakit.generate.slots import SlotCache
 __all__ = ["attend_native"]
 
 _compiled = partial(compiled, fast=("reassoc", "contract", "arcp", "nsz"))  # NaN and infinity stay what they are
+
+_ROWS = 4  # of a thread at least
 
 
 def attend_native(
@@ -32,15 +35,29 @@ def attend_native(
     softcap: float = 0.0,
     sinks: torch.Tensor | None = None,
 ) -> torch.Tensor:
-    """As `attention.attend`, for float32 on the CPU."""
+    """As `attention.attend`, for float32 on the CPU; on as many threads as torch uses, with the same bits."""
     rows, heads, _, size = query.shape
     out = torch.empty(rows, 1, heads, size)
     drawn = np.empty(0, np.float32) if sinks is None else sinks.detach().float().numpy()
-    _attend(
-        query[:, :, 0].contiguous().numpy(), cache.keys[layer].numpy(), cache.values[layer].numpy(), slots.numpy(),
-        lengths.numpy(), np.float32(scale), window, np.float32(softcap), drawn, out.numpy()[:, 0],
-    )  # fmt: skip
+    own = [x.numpy() for x in (query[:, :, 0].contiguous(), slots, lengths, out[:, 0])]
+    keys, values = cache.keys[layer].numpy(), cache.values[layer].numpy()
+
+    def run(start: int, stop: int) -> None:
+        queries, at, ends, made = (x[start:stop] for x in own)
+        _attend(queries, keys, values, at, ends, np.float32(scale), window, np.float32(softcap), drawn, made)
+
+    threads = min(torch.get_num_threads(), rows // _ROWS)
+    if threads < 2:
+        run(0, rows)
+    else:
+        cuts = [rows * i // threads for i in range(threads + 1)]
+        list(_pool(torch.get_num_threads()).map(run, cuts[:-1], cuts[1:]))
     return out
+
+
+@lru_cache(1)
+def _pool(threads: int) -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(threads, "attention")
 
 
 @_compiled
