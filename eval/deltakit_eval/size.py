@@ -6,8 +6,8 @@ from pathlib import Path
 
 from deltakit.checkpoint import open_checkpoint
 from deltakit.delta.adapter import is_adapter, open_adapter
-from deltakit.delta.file.container import is_delta, open_archive
-from deltakit.delta.open import parse_expression
+from deltakit.delta.file.container import is_delta
+from deltakit.delta.open import parse_expression, sources_of
 
 __all__ = ["stored_bytes"]
 
@@ -31,9 +31,7 @@ def _add(name: str, sizes: dict[Path, int]) -> bool:
         return False
     if is_delta(path):
         sizes[path.resolve()] = path.stat().st_size
-        sources = [str(item["of"]) for item in open_archive(path).index.get("sum", ())]
-        beside = [str(path.parent / s) if (path.parent / s).exists() else s for s in sources]
-        return all(_add(source, sizes) for source in beside)
+        return all(_add(source, sizes) for source in sources_of(path))
     checkpoint = open_adapter(path).weights if path.is_dir() and is_adapter(path) else open_checkpoint(name)
     sizes.update({shard.path.resolve(): shard.path.stat().st_size for shard in checkpoint.shards.values()})
     return True

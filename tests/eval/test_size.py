@@ -4,7 +4,9 @@ from pathlib import Path
 
 import pytest
 
+from deltakit.delta.expression import Lineage
 from deltakit.delta.file.extract import extract
+from deltakit.delta.file.write import write_sum
 from deltakit_eval.size import stored_bytes
 
 
@@ -36,15 +38,7 @@ def test_a_recipe_is_not_stored(tmp_path):
     assert stored_bytes(str(recipe)) is None
 
 
-def test_a_stored_expression_counts_its_sources(tiny_base, made, tmp_path, monkeypatch):
-    from deltakit_eval import size as module
-
+def test_a_stored_expression_counts_its_sources(tiny_base, made, tmp_path):
     stored = tmp_path / "sum.delta"
-    stored.write_bytes(made.read_bytes())
-    real = module.open_archive
-
-    class Sum:
-        index = {"sum": [{"of": str(made), "coef": 0.5}]}
-
-    monkeypatch.setattr(module, "open_archive", lambda path: Sum() if path == stored else real(path))
+    write_sum(stored, [{"coef": 0.5, "of": str(made)}], Lineage())
     assert stored_bytes(f"{tiny_base} + {stored}") == stored.stat().st_size + made.stat().st_size

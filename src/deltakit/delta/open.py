@@ -31,6 +31,7 @@ __all__ = [
     "open_as_delta",
     "open_model",
     "parse_expression",
+    "sources_of",
 ]
 
 # Rooms above this one open what lies above it: a path to a Model, and a path to the MODEL strings within.
@@ -89,10 +90,21 @@ def local_paths(text: str, _seen: tuple[str, ...] = ()) -> tuple[Path, ...]:
     from all of them."""
     first, operands = parse_expression(text)
     found = [Path(n) for n in (first, *(o.name for o in operands)) if Path(n).exists()]
-    inner = [str(p.parent / str(i["of"])) for p in found if is_delta(p) for i in open_archive(p).index.get("sum", ())]
+    inner = [source for p in found if is_delta(p) for source in sources_of(p)]
     inner += [m for p in found if _is_recipe(p) for m in _room(RECIPE_MODELS)(p)]
     deeper = [q for m in inner if m not in _seen for q in local_paths(m, (*_seen, text))]
     return (*found, *deeper)
+
+
+def sources_of(path: Path) -> tuple[str, ...]:
+    """The MODEL strings of a stored expression, in its order; of other delta files none."""
+    return tuple(_beside(path, str(item["of"])) for item in open_archive(path).index.get("sum", ()))
+
+
+def _beside(path: Path, name: str) -> str:
+    """A source as it lies from a stored expression's own folder, else as it is called."""
+    local = path.parent / name
+    return str(local) if local.exists() else name
 
 
 def open_model(text: str, *, dequantise: bool = False, shared: Shared | None = None) -> Model:
@@ -189,10 +201,8 @@ def _stored(path: Path, base: Checkpoint, dequantise: bool, inside: tuple[Path, 
 
 def _source(path: Path, item: dict[str, object], base: Checkpoint, dequantise: bool, inside: tuple[Path, ...]) -> Delta:
     name = str(item["of"])
-    local = path.parent / name
     try:
-        found = str(local) if local.exists() else name
-        delta = open_as_delta(found, base, dequantise=dequantise, _inside=inside)
+        delta = open_as_delta(_beside(path, name), base, dequantise=dequantise, _inside=inside)
     except InputError as wrong:
         raise type(wrong)(f"{path}: its source {name!r}: {wrong.message}", remedy=wrong.remedy) from wrong
     if item.get("tuned") not in (None, delta.lineage.tuned):
