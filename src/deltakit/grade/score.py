@@ -12,14 +12,13 @@ from typing import Any
 from deltakit.errors import RecipeError
 from deltakit.grade.abstain import marked_abstains
 from deltakit.grade.graders import GRADERS, MetaMath, Symbolic, Verdict
+from deltakit.grade.interval import wilson
 from deltakit.grade.numbers import parse_number
 from deltakit.grade.outputs import Column, Item, read_columns
 from deltakit.grade.tasks import COMPLETION_FIELD, Task, find_task
 from deltakit.grade.thinking import strip_thinking
 
 __all__ = ["accuracy", "default_grader", "grade_file"]
-
-Z95 = 1.959963984540054  # normal quantile at 97.5 %
 
 
 def default_grader(task: str) -> str:
@@ -30,10 +29,8 @@ def default_grader(task: str) -> str:
 def accuracy(correct: int, n: int) -> dict[str, Any]:
     """Share of n >= 1 that is correct, its standard error (sample deviation / sqrt(n)) and the 95 % Wilson interval."""
     p = correct / n
-    centre, spread = p + Z95**2 / (2 * n), Z95 * math.sqrt(p * (1 - p) / n + Z95**2 / (4 * n * n))
-    low, high = ((centre + sign * spread) / (1 + Z95**2 / n) for sign in (-1, 1))
     stderr = math.sqrt(p * (1 - p) / (n - 1)) if n > 1 else None
-    return {"accuracy": p, "stderr": stderr, "interval": [max(0.0, low), min(1.0, high)]}
+    return {"accuracy": p, "stderr": stderr, "interval": list(wilson(correct, n))}
 
 
 def _near(verdict: Verdict, gold: str, task: Task) -> Verdict:

@@ -10,11 +10,11 @@ from typing import Any
 
 from deltakit.checkpoint.strict_json import parse_json
 from deltakit.errors import InputError
+from deltakit.grade.interval import Z, wilson
 
 __all__ = ["LOSS", "Row", "Score", "read_results", "rows_of"]
 
 LOSS = "held-out loss"
-_Z = 1.959964  # two-sided 95 %
 
 
 @dataclass(frozen=True)
@@ -38,11 +38,8 @@ class Score:
         if self.value is None or self.stderr is None:
             return None
         if not self.is_share:
-            return self.value - _Z * self.stderr, self.value + _Z * self.stderr
-        p, n, z2 = self.value, self.n, _Z**2
-        middle = (p + z2 / (2 * n)) / (1 + z2 / n)
-        half = _Z / (1 + z2 / n) * math.sqrt(p * (1 - p) / n + z2 / (4 * n * n))
-        return min(p, middle - half), max(p, middle + half)
+            return self.value - Z * self.stderr, self.value + Z * self.stderr
+        return wilson(self.value * self.n, self.n)
 
 
 @dataclass(frozen=True)

@@ -3,12 +3,13 @@ import math
 import pytest
 from scipy import stats
 
+from deltakit.grade.interval import wilson
 from deltakit.report.paired.bootstrap import generator
 from deltakit.report.paired.difference import measure
 from deltakit.report.paired.item import LOSS_METRIC, Item, Scores
 from deltakit.report.paired.ours import read_ours
 from deltakit.report.paired.pairing import pair
-from deltakit.report.paired.shares import mcnemar, newcombe, wilson
+from deltakit.report.paired.shares import mcnemar, newcombe
 from support.paired import paired_result
 
 

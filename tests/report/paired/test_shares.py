@@ -6,8 +6,7 @@ import math
 import numpy as np
 import pytest
 
-from deltakit.report.paired.shares import mcnemar, minimal_difference, newcombe, wilson
-from deltakit.report.results import Score
+from deltakit.report.paired.shares import mcnemar, minimal_difference, newcombe
 
 
 @pytest.mark.parametrize("n", [1, 2, 5, 8])
@@ -51,13 +50,6 @@ def test_newcombe_covers_as_often_as_it_says():
         low, high = newcombe(*map(int, table))
         cover += low <= cells[2] - cells[1] <= high
     assert 0.93 <= cover / 2000 <= 0.975
-
-
-@pytest.mark.parametrize(("right", "n"), [(0, 10), (10, 10), (3, 7), (188, 200)])
-def test_wilson_is_the_interval_of_the_other_reports(right, n):
-    p = right / n
-    score = Score(p, math.sqrt(p * (1 - p) / (n - 1)), n)
-    assert wilson(right, n) == pytest.approx(score.interval, abs=1e-6)
 
 
 def test_the_minimal_difference_is_found_four_times_of_five():

@@ -9,11 +9,11 @@ from typing import Any
 
 import numpy as np
 
+from deltakit.grade.interval import Z
 from deltakit.pipeline.sweep.objective import Scores, difference
 
 __all__ = ["Behind", "Luck", "behind", "luck"]
 
-_Z = 1.959964  # two-sided 95 %
 _DRAWS = 1000
 
 
@@ -41,7 +41,7 @@ class Luck:
 def behind(winner: Scores, other: Scores, weights: Mapping[str, float]) -> Behind:
     """`other` against the winner. The interval knows nothing of the winner having been picked."""
     mean, error, paired = difference(winner, other, weights)
-    within = None if error is None else abs(mean) <= _Z * error + 1e-12
+    within = None if error is None else abs(mean) <= Z * error + 1e-12
     return Behind(mean, error, paired, within)
 
 

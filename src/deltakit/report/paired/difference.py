@@ -8,10 +8,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from deltakit.grade.interval import Z, wilson
 from deltakit.report.paired.bootstrap import bootstrap
 from deltakit.report.paired.item import LOSS_METRIC
 from deltakit.report.paired.pairing import Pairing
-from deltakit.report.paired.shares import POWER, Z_POWER, Z, mcnemar, minimal_difference, newcombe, wilson
+from deltakit.report.paired.shares import POWER, Z_POWER, mcnemar, minimal_difference, newcombe
 from deltakit.report.paired.signs import sign_flips, standard_error, student
 
 __all__ = ["Difference", "measure"]

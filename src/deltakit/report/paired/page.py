@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from deltakit.grade.interval import Z
 from deltakit.report import knobs, pareto
 from deltakit.report.page import Fold, Page, Picture, Section
 from deltakit.report.paired.changes import draw, panels
@@ -62,7 +63,7 @@ def _row(run: Run, scores: dict[str, Score]) -> Row:
 def _score(value: float, ends: tuple[float, float], n: int) -> Score:
     """With the standard error that its sort of interval has."""
     share = (value * (1 - value) / (n - 1)) ** 0.5 if n > 1 and 0 <= value <= 1 else None
-    half = (ends[1] - ends[0]) / 2 / 1.959964
+    half = (ends[1] - ends[0]) / 2 / Z
     symmetric = abs((ends[0] + ends[1]) / 2 - value) < 1e-9
     return Score(value, half if symmetric and share != half else share, n)
 

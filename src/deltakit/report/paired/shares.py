@@ -1,22 +1,15 @@
-"""Right against wrong: Wilson's interval of a share, and what discordant pairs say about two models."""
+"""Right against wrong: what discordant pairs say about two models."""
 
 from __future__ import annotations
 
 import math
 
-__all__ = ["POWER", "Z", "Z_POWER", "mcnemar", "minimal_difference", "newcombe", "wilson"]
+from deltakit.grade.interval import Z, wilson
 
-Z = 1.959963984540054  # two-sided 95 %
+__all__ = ["POWER", "Z_POWER", "mcnemar", "minimal_difference", "newcombe"]
+
 POWER = 0.8
 Z_POWER = 0.8416212335729143  # Phi^-1(0.8)
-
-
-def wilson(right: float, n: int) -> tuple[float, float]:
-    """95 % score interval of `right` of `n` (Wilson, JASA 22, 1927); it has width at 0 and at n too."""
-    p, z2 = right / n, Z * Z
-    middle = (p + z2 / (2 * n)) / (1 + z2 / n)
-    half = Z / (1 + z2 / n) * math.sqrt(p * (1 - p) / n + z2 / (4 * n * n))
-    return min(p, max(0.0, middle - half)), max(p, min(1.0, middle + half))
 
 
 def mcnemar(lost: int, gained: int) -> tuple[float, float]:
