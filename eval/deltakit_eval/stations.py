@@ -12,6 +12,7 @@ from deltakit.delta.open import Model
 from deltakit.generate import Engine, Host
 from deltakit.generate.company import companies, resident_engine
 from deltakit.generate.stops import eos_ids
+from deltakit.manifest import digest
 from deltakit_eval.answers import Answers
 from deltakit_eval.backends import served
 from deltakit_eval.named import blamed
@@ -52,13 +53,15 @@ def stations(
     that goes on computes as it began.
     """
     for whole in _companies(models):
-        company = [pair for pair in whole if pair[0] in keys]
-        alone = company
-        ours = backend == "deltakit" and len(whole) > 1
-        if company and ours and (place == "mixed" or (place == "auto" and rows <= _FEW)):
-            made = _mixed(company, keys, host, answers)
+        alone = [pair for pair in whole if pair[0] in keys]
+        peers = _peers(whole, host)
+        beside = [pair for pair in alone if pair[0] in peers]
+        ours = backend == "deltakit" and len(peers) > 1
+        if beside and ours and (place == "mixed" or (place == "auto" and rows <= _FEW)):
+            made = _mixed(beside, keys, host, answers)
             yield made[0]
-            alone = made[1]
+            apart = {name for name, _ in made[1]}
+            alone = [(name, model) for name, model in alone if name in apart or name not in peers]
             del made
             gc.collect()  # base and tenants hold each other, and the next model needs the room
         for name, model in alone:
@@ -73,6 +76,12 @@ def _companies(models: Sequence[tuple[str, Model]]) -> list[list[tuple[str, Mode
     return [[pair for source in group for pair in by_source[source]] for group in companies(list(by_source))]
 
 
+def _peers(company: Sequence[tuple[str, Model]], host: Host) -> set[str]:
+    """The names of those that are computed in the first one's dtype: one batch has one."""
+    dtypes = {name: host.dtype_of(model) for name, model in company}
+    return {name for name, dtype in dtypes.items() if dtype == dtypes[company[0][0]]}
+
+
 def _mixed(
     company: Sequence[tuple[str, Model]], keys: Mapping[str, str], host: Host, answers: Answers
 ) -> tuple[Station, list[tuple[str, Model]]]:
@@ -80,7 +89,9 @@ def _mixed(
     sources = list(dict.fromkeys(model.source for _, model in company))
     engine, tenants, alone = resident_engine(sources, host.device, host.dtype_of(company[0][1]), "fast")
     seated = [(name, model) for name, model in company if model.source in tenants]
-    backend = Remembered(engine, answers, {tenants[model.source]: keys[name] for name, model in seated})
+    # a sum over resident terms is never rounded to the stored dtype, as a model's own weights are: other answers
+    marked = {tenants[model.source]: digest([keys[name], "mixed"]) for name, model in seated}
+    backend = Remembered(engine, answers, marked)
     seats = {name: _seat(backend, engine, tenants[model.source], model) for name, model in seated}
     memory = engine.resident.memory() if engine.resident is not None else None
     return Station("mixed", backend, seats, {}, memory), [pair for pair in company if pair[1].source in alone]

@@ -1,5 +1,7 @@
 """Models over one base sit together where that is asked for; every one is seated once."""
 
+from typing import Any
+
 import pytest
 
 from deltakit.delta.open import open_model
@@ -53,6 +55,26 @@ def test_both_places_give_the_same_answers(names: dict[str, str]) -> None:
                 assert (name in station.content) == (station.place == "swap")
     assert all(one == other for one, other in found.values())
     assert len({str(one) for one, _ in found.values()}) == 4
+
+
+def test_no_answer_of_one_place_counts_for_the_other(names: dict[str, str]) -> None:
+    answers, models = Answers(), [(name, open_model(names[name])) for name in ("base", "half")]
+    for place in ("mixed", "swap"):
+        for station in stations(models, {n: n for n in names}, Host(device="cpu"), answers, place, 1):
+            for seat in station.seats.values():
+                seat.generate([Request((1, 9, 5), 3)])
+    assert len(answers) == 4, "of two models at two places"
+
+
+def test_who_is_computed_in_another_dtype_sits_alone(names: dict[str, str]) -> None:
+    class Typed(Host):
+        def dtype_of(self, opened: Any) -> str:
+            return "float32" if opened.source == names["half"] else "bfloat16"
+
+    models = [(name, open_model(names[name])) for name in ("base", "half", "less")]
+    keys = {name: name for name in names}
+    found = list(stations(models, keys, Typed(device="cpu", dtype="float32"), Answers(), "mixed", 1))
+    assert [(s.place, list(s.seats)) for s in found] == [("mixed", ["base", "less"]), ("swap", ["half"])]
 
 
 def test_two_names_for_one_model_are_two_seats(names: dict[str, str]) -> None:
