@@ -50,6 +50,17 @@ def test_what_a_card_is_told(models: Path, tmp_path: Path, monkeypatch: pytest.M
     assert "within noise" in lines[2]
 
 
+def test_a_card_does_not_call_a_test_apart_that_is_not(
+    models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "evaluate", Told(lambda x, i: 1.0))
+    items = {"split": "test", "seed": 0, "limit": 4}
+    found = sweep(recipe(models, select={**items, "same_items": True}, test=items), tmp_path / "out.json")
+    lines = said_of(found)
+    assert "nothing was chosen" not in "".join(lines)
+    assert any(line.startswith("WARNING") and "optimistic" in line for line in lines)
+
+
 def test_without_libraries_that_draw_the_numbers_are_there(
     models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -62,6 +62,19 @@ def test_the_test_has_intervals_and_the_gap_an_error(
     assert found["test"]["gap"] == {"difference": 0.0, "stderr": 0.0}
 
 
+def test_merges_that_are_no_expressions_are_named_by_their_recipes(
+    models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "evaluate", Told(lambda x, i: 1.0))
+    merge: dict[str, Any] = {"base": str(models / "base"), "method": "ties", "lambda": 0.9, "density": 0.3}
+    merge["models"] = [{"name": name, "model": str(models / name)} for name in ("math", "chat")]
+    found = sweep(recipe(models, search={"lambda": [0.3, 0.6]}, merge=merge), tmp_path / "out")
+    named = {model["role"]: model["model"] for model in found["test"]["models"]}
+    assert named["winner"] == "candidates/c001.yaml"
+    assert named["standing"] == "candidates/standing.yaml"
+    assert all((tmp_path / "out" / named[role]).is_file() for role in ("winner", "standing"))
+
+
 def test_weights_decide(models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     class Uneven(Told):
         def __call__(self, models: Any, tasks: Any, settings: Any, **more: Any) -> Any:

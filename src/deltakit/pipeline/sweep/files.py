@@ -21,13 +21,15 @@ def said_of(result: Mapping[str, Any]) -> list[str]:
     tested = next(m for m in result["test"]["models"] if m["role"] == "winner")
     weights = ", ".join(f"{name} x {task['weight']:g}" for name, task in result["tasks"].items())
     chosen, test = result["select"], result["test_items"]
+    shared = [note for note in result["notes"] if note.startswith("WARNING")]  # the test's items among the others
+    apart = "" if shared else ", by which nothing was chosen"
     return [
         f"Chosen among {noise['models']} candidates by a sweep of {', '.join(result['fields'])} ({result['sampler']}): "
         f"{spelled(winner['settings'])}.",
         f"Objective: mean accuracy of {weights}; {_percent(winner)} on the {chosen['split']} items it was chosen by, "
-        f"{_percent(tested)} on the {test['split']} items, by which nothing was chosen.",
+        f"{_percent(tested)} on the {test['split']} items{apart}.",
         noise["text"],
-        *(note for note in result["notes"] if note.startswith("WARNING")),
+        *shared,
     ]
 
 

@@ -157,7 +157,8 @@ def _tested(plan: SweepPlan, winner: Candidate, test: Mapping[str, Any]) -> list
         ahead = None if role == "winner" else dict(
             zip(("difference", "stderr", "paired"), difference(scores[-1], found, plan.tasks), strict=True)
         )  # fmt: skip
-        text = f"candidates/{winner.file}" if role == "winner" and not winner.expression else model["model"]
+        made = {"winner": winner, "standing": plan.standing}.get(role)
+        text = f"candidates/{made.file}" if made and not made.expression else model["model"]
         rows.append(
             {
                 "name": name, "role": role, "model": text, "objective": value, "stderr": error,
