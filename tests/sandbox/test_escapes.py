@@ -72,6 +72,19 @@ def test_memory_of_all_processes_together(jail):
 
 
 @pytest.mark.parametrize(
+    ("before", "memory", "after"),
+    [("", "b'x' * (600 << 20)", "while True:\n    os.write(1, b'y')"),
+     ("import mmap", "mmap.mmap(-1, 600 << 20)\n        while x.tell() < 600 << 20: x.write(bytes(65536))",
+      "time.sleep(9)")],
+)  # fmt: skip
+def test_memory_is_watched_whatever_is_printed_or_shared(jail, before, memory, after):
+    program = f"import os, time\n{before}\nfor _ in range(4):\n    if os.fork() == 0:\n        x = {memory}\n"
+    found = one(jail, f"{program}        time.sleep(9)\n{after}", 8.0)
+    assert (found.status, found.error) == ("memory", "over the memory limit with all its processes")
+    assert found.seconds < 6
+
+
+@pytest.mark.parametrize(
     "program", ["while True: pass", "import time; time.sleep(60)",
                 "while True:\n  try:\n    while True: pass\n  except: pass",
                 "import signal, time\nfor s in (15, 2, 24):\n    signal.signal(s, signal.SIG_IGN)\ntime.sleep(60)"],
@@ -188,6 +201,21 @@ def test_the_server_is_out_of_reach(jail):
     )
     assert one(jail, trace).stdout == "-1 1\n"
     assert one(jail, "import os\nos.setuid(0)").status == "error"
+
+
+@pytest.mark.parametrize(
+    "change", [
+        "resource.prlimit(1, resource.RLIMIT_NOFILE, (4, 4))", "resource.prlimit(os.getppid(), 1, (0, 0))",
+        "os.sched_setaffinity(1, {0})", "os.setpriority(os.PRIO_PROCESS, 1, 19)",
+        "os.setpriority(os.PRIO_USER, os.getuid(), 19)",
+        "os.sched_setscheduler(1, os.SCHED_IDLE, os.sched_param(0))",
+    ],
+)  # fmt: skip
+def test_the_server_is_not_hobbled_for_later_programs(jail, change):
+    assert "PermissionError" in one(jail, f"import os, resource\n{change}").error
+    state = "print(resource.getrlimit(resource.RLIMIT_NOFILE), os.getpriority(0, 0), os.sched_getscheduler(0))"
+    assert one(jail, f"import os, resource\n{state}").stdout == "(64, 64) 0 0\n"
+    assert one(jail, "import resource\nresource.setrlimit(resource.RLIMIT_NOFILE, (16, 64))").status == "ok"
 
 
 @pytest.mark.parametrize("call", ["unshare(0x10000000)", "mount(b'none', b'/tmp', b'tmpfs', 0, 0)", "setns(3, 0)",

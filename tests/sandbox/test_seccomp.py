@@ -29,9 +29,10 @@ def verdict(code: bytes, number: int, arch: int, argument: int = 0) -> int:
 
 
 @pytest.mark.parametrize(
-    ("machine", "column", "arch", "clone"), [("x86_64", 0, 0xC000003E, 56), ("aarch64", 1, 0xC00000B7, 220)]
+    ("machine", "column", "arch", "clone", "limit"),
+    [("x86_64", 0, 0xC000003E, 56, 302), ("aarch64", 1, 0xC00000B7, 220, 261)],
 )
-def test_the_filter_says_what_the_table_says(machine, column, arch, clone):
+def test_the_filter_says_what_the_table_says(machine, column, arch, clone, limit):
     code = seccomp.program(machine)
     assert code is not None
     denied = {numbers[column] for numbers in seccomp.DENIED.values()}
@@ -40,6 +41,7 @@ def test_the_filter_says_what_the_table_says(machine, column, arch, clone):
         assert verdict(code, number, arch) == expected, number
     assert verdict(code, clone, arch, 0x01200011) == PERMIT  # a plain fork
     assert verdict(code, clone, arch, 0x10000011) == REFUSE  # a user namespace
+    assert verdict(code, limit, arch, 1) == REFUSE  # limits of another process, not of pid 0, itself
     assert verdict(code, 0x40000000 + 41, arch) == REFUSE
     assert verdict(code, 0, arch ^ 1) == KILL
 

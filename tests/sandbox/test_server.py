@@ -87,8 +87,10 @@ def test_clean_empties_the_folder_and_follows_no_link(tmp_path):
     (folder / "link").symlink_to(outside)
     (folder / "a" / "link").symlink_to(outside)
     (folder / "a" / "b").chmod(0)
+    folder.chmod(0o500)
     server.Server({"limits": {}, "folder": str(folder), "jailed": False}).clean()
     assert list(folder.iterdir()) == []
+    assert folder.stat().st_mode & 0o777 == 0o700  # the next program may write again
     assert (outside / "kept").read_text() == "x"
 
 

@@ -22,8 +22,13 @@ DENIED = {
     "request_key": (249, 218), "keyctl": (250, 219), "bpf": (321, 280), "perf_event_open": (298, 241),
     "userfaultfd": (323, 282), "io_uring_setup": (425, 425), "open_by_handle_at": (304, 265),
     "init_module": (175, 105), "finit_module": (313, 273), "kexec_load": (246, 104), "memfd_secret": (447, 447),
+    # what would slow the fork server, and with it all programs that come later
+    "sched_setparam": (142, 118), "sched_setscheduler": (144, 119), "sched_setaffinity": (203, 122),
+    "sched_setattr": (314, 274), "setpriority": (141, 140), "ioprio_set": (251, 30),
 }  # fmt: skip
-_ARCHITECTURES = {"x86_64": (0, 0xC000003E, 56), "aarch64": (1, 0xC00000B7, 220)}  # column, AUDIT_ARCH, clone
+_ARCHITECTURES = {  # column, AUDIT_ARCH, clone, prlimit64
+    "x86_64": (0, 0xC000003E, 56, 302), "aarch64": (1, 0xC00000B7, 220, 261),
+}  # fmt: skip
 _CLONE3 = 435  # its flags lie in memory, where a filter cannot look: ENOSYS makes libc fall back to clone
 _X32 = 0x40000000  # the same calls under other numbers
 _NAMESPACES = 0x7E020000  # CLONE_NEW*
@@ -43,12 +48,15 @@ def program(machine: str) -> bytes | None:
     """The filter as bytes for a machine as `os.uname` names it; None for one whose numbers are not in the table."""
     if machine not in _ARCHITECTURES:
         return None
-    column, arch, clone = _ARCHITECTURES[machine]
+    column, arch, clone, limit = _ARCHITECTURES[machine]
     steps = [_step(_LOAD, _ARCH), _step(_EQUAL, arch, hit=1), _step(_RETURN, _KILL), _step(_LOAD, _NUMBER)]
     steps += [_step(_AT_LEAST, _X32, miss=1), _step(_RETURN, _REFUSE)]
     for numbers in DENIED.values():
         steps += [_step(_EQUAL, numbers[column], miss=1), _step(_RETURN, _REFUSE)]
     steps += [_step(_EQUAL, _CLONE3, miss=1), _step(_RETURN, _ENOSYS)]
+    # limits of another process, which may be the server, are not a program's to set; pid 0 is itself
+    steps += [_step(_EQUAL, limit, miss=4), _step(_LOAD, _FIRST_ARGUMENT), _step(_EQUAL, 0, miss=1)]
+    steps += [_step(_RETURN, _PERMIT), _step(_RETURN, _REFUSE)]
     steps += [_step(_EQUAL, clone, miss=3), _step(_LOAD, _FIRST_ARGUMENT), _step(_ANY_BIT, _NAMESPACES, miss=1)]
     steps += [_step(_RETURN, _REFUSE), _step(_RETURN, _PERMIT)]
     return b"".join(steps)
