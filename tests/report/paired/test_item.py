@@ -1,6 +1,6 @@
 import pytest
 
-from deltakit.report.paired.item import LOSS_METRIC, Scores, keyed, number
+from deltakit.report.paired.item import LOSS_METRIC, Scores, joined, keyed, number
 
 
 @pytest.mark.parametrize(
@@ -17,6 +17,10 @@ def test_a_document_asked_twice_keeps_both():
     for _ in range(3):
         taken[keyed("h", taken)] = 1
     assert list(taken) == ["h", "h#2", "h#3"]
+
+
+def test_the_answers_of_several_draws_are_told_apart():
+    assert [joined(answer) for answer in ("7", ["7", "8"], 7, [])] == ["7", "7 | 8", "7", ""]
 
 
 def test_which_way_is_up():

@@ -44,6 +44,13 @@ def test_tasks_of_one_model_in_two_files_come_together(here):
     assert names("a.json#base", "chat.json") == ["base (a.json)", "base (chat.json)"]
 
 
+def test_so_do_those_of_a_model_whose_weights_were_never_in_memory_as_a_whole(here):
+    for name, about_it in (("math", {}), ("chat", {"tasks": {"toy_chat": task("01")}})):
+        found = model("base", "1", content=None, identity="sha256:files", **about_it)
+        write_json(here / f"{name}.json", paired_result([found]))
+    assert names("math.json", "chat.json") == ["base"]
+
+
 def test_bad_operands_say_what_is_wrong(here):
     with pytest.raises(RecipeError, match="did you mean 'math'"):
         read_runs(["a.json#mth"])

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-__all__ = ["LOSS_METRIC", "Item", "Run", "Scores", "keyed", "number"]
+__all__ = ["LOSS_METRIC", "Item", "Run", "Scores", "joined", "keyed", "number"]
 
 LOSS_METRIC = "loss,none"
 
@@ -69,6 +69,11 @@ def keyed(key: str, taken: Mapping[str, Any]) -> str:
     while f"{key}#{times}" in taken:
         times += 1
     return f"{key}#{times}"
+
+
+def joined(answer: Any) -> str:
+    """What a filter extracted; of several draws all, with bars between."""
+    return " | ".join(map(str, answer)) if isinstance(answer, list | tuple) else str(answer)
 
 
 def number(value: Any) -> float | None:

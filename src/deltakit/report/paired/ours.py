@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from deltakit.errors import InputError
-from deltakit.report.paired.item import LOSS_METRIC, Item, Run, Scores, keyed, number
+from deltakit.report.paired.item import LOSS_METRIC, Item, Run, Scores, joined, keyed, number
 from deltakit.report.results import LOSS
 
 __all__ = ["read_ours"]
@@ -46,8 +46,9 @@ def _run(model: Mapping[str, Any], result: Mapping[str, Any], where: str) -> Run
         labels[LOSS] = LOSS
     elif loss:
         notes.append(f"{name}: no single records of the {LOSS} in {where}")
+    weights = model.get("content") or model.get("identity")  # in a mixed batch no whole weights are in memory
     sizes = [None if model.get(key) is None else int(model[key]) for key in ("bytes", "model_bytes")]
-    return Run(name, str(model["model"]), where, model.get("content"), sizes[0], sizes[1], tasks, labels,
+    return Run(name, str(model["model"]), where, weights, sizes[0], sizes[1], tasks, labels,
                _conditions(model, result), tuple(notes))  # fmt: skip
 
 
@@ -77,7 +78,7 @@ def _item(sample: Mapping[str, Any]) -> Item:
         for metric, value in found.items()
         if metric != "answer" and not isinstance(value, str)
     }
-    answers = {name: _joined(found.get("answer", "")) for name, found in filters.items()}
+    answers = {name: joined(found.get("answer", "")) for name, found in filters.items()}
     responses = tuple(map(str, sample.get("responses", ())))
     return Item(int(sample["doc_id"]), str(sample["prompt"]), str(sample["target"]), responses, values, answers)
 
@@ -94,8 +95,3 @@ def _conditions(model: Mapping[str, Any], result: Mapping[str, Any]) -> dict[str
     settings = {k: v for k, v in (result.get("settings") or {}).items() if k not in _ELSEWHERE}
     versions = {f"version of {k}": v for k, v in (result.get("versions") or {}).items()}
     return {**{k: model[k] for k in ("dtype", "device") if model.get(k)}, **settings, **versions}
-
-
-def _joined(answer: Any) -> str:
-    """What a filter extracted; of several draws all, with bars between."""
-    return " | ".join(map(str, answer)) if isinstance(answer, list | tuple) else str(answer)

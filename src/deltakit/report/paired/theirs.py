@@ -10,7 +10,7 @@ from typing import Any
 
 from deltakit.checkpoint.strict_json import parse_json
 from deltakit.errors import InputError
-from deltakit.report.paired.item import Item, Run, Scores, keyed, number
+from deltakit.report.paired.item import Item, Run, Scores, joined, keyed, number
 
 __all__ = ["latest_results", "read_theirs"]
 
@@ -96,7 +96,7 @@ def _item(rows: Sequence[Mapping[str, Any]], metrics: Sequence[str]) -> Item:
         name = row.get("filter", "none")
         for metric in row.get("metrics", [m for m in metrics if m in row]):
             values[f"{metric},{name}"] = number(row[metric])
-        answers[name] = _joined(row.get("filtered_resps", ""))
+        answers[name] = joined(row.get("filtered_resps", ""))
     arguments = first["arguments"]
     prompt = arguments["gen_args_0"]["arg_0"] if isinstance(arguments, dict) else arguments[0][0]
     responses = tuple(str(r) for found in first["resps"] for r in found)
@@ -122,7 +122,3 @@ def _conditions(result: Mapping[str, Any], config: Mapping[str, Any]) -> dict[st
     found |= {"chat template": result.get("chat_template_sha"), "version of lm_eval": result.get("lm_eval_version")}
     found |= {"version of transformers": result.get("transformers_version")}
     return {k: v for k, v in found.items() if v is not None}
-
-
-def _joined(answer: Any) -> str:
-    return " | ".join(map(str, answer)) if isinstance(answer, list | tuple) else str(answer)
