@@ -257,8 +257,7 @@ def resident() -> int:
         for name in os.listdir("/proc") if own == 1 else ():
             if name.isdigit() and int(name) != own:
                 with contextlib.suppress(OSError), open(f"/proc/{name}/status", "rb") as file:
-                    held = [line.split() for line in file if line.startswith((b"RssAnon:", b"RssShmem:"))]
-                    total += sum(int(kilobytes) for _, kilobytes, _ in held)
+                    total += sum(int(line.split()[1]) for line in file if line.startswith((b"RssAnon:", b"RssShmem:")))
     return total * 1024
 
 
