@@ -8,9 +8,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from deltakit.delta.kept import keeping
 from deltakit.delta.open import Model
 from deltakit.generate import Engine, Host
 from deltakit.generate.company import companies, resident_engine
+from deltakit.generate.forecast import free_memory
 from deltakit.generate.stops import eos_ids
 from deltakit.manifest import digest
 from deltakit_eval.answers import Answers
@@ -64,8 +66,14 @@ def stations(
             alone = [(name, model) for name, model in alone if name in apart or name not in peers]
             del made
             gc.collect()  # base and tenants hold each other, and the next model needs the room
-        for name, model in alone:
+        for name, model in _kept(alone):
             yield _swapped(name, model, keys, host, answers, backend)
+
+
+def _kept(pairs: Sequence[tuple[str, Model]]) -> list[tuple[str, Model]]:
+    """Deltas that several of these sum are decoded once, as far as a quarter of the free memory holds them."""
+    models = keeping([model for _, model in pairs], free_memory("cpu") // 4)
+    return [(name, model) for (name, _), model in zip(pairs, models, strict=True)]
 
 
 def _companies(models: Sequence[tuple[str, Model]]) -> list[list[tuple[str, Model]]]:
