@@ -47,8 +47,10 @@ def fit(
     lengths: Sequence[tuple[int, int]], context: int, name: Callable[[int], str], *, generating: bool = True
 ) -> None:
     """InputError that names the first of `lengths` (prompt, and what follows it, in tokens) above the context, and how
-    many there are. `context` 0: unknown, all fit. `name(i)` says which task and item."""
-    over = [i for i, (prompt, more) in enumerate(lengths) if context and prompt + more > context]
+    many there are. `context` 0: unknown, all fit. The last token of a continuation that is only scored (`generating`
+    False) is not fed. `name(i)` says which task and item."""
+    most = context if generating else context + 1
+    over = [i for i, (prompt, more) in enumerate(lengths) if context and prompt + more > most]
     if not over:
         return
     prompt, more = lengths[over[0]]

@@ -149,7 +149,7 @@ class DeltakitLM(TemplateLM):  # type: ignore[misc]
         windows, owners = [], []
         for owner, instance in enumerate(requests):
             ids = self.tok_encode(instance.args[0], add_special_tokens=False)
-            for pair in get_rolling_token_windows(ids, self.prefix_token_id, self.max_length - 1, 1):
+            for pair in get_rolling_token_windows(ids, self.prefix_token_id, self.max_length, 1):
                 windows.append(make_disjoint_window(pair))
                 owners.append(owner)
         out = [0.0] * len(requests)

@@ -124,8 +124,7 @@ def test_a_whole_merged_token_is_still_scored(engine: Engine) -> None:
 def test_rolling_likelihoods_agree_with_lm_evals_own_backend(engine: Engine) -> None:
     from lm_eval.models.huggingface import HFLM
 
-    # Theirs does not feed a window's last token, so that its windows are one longer than what the model sees.
-    theirs = HFLM(pretrained=engine.model, tokenizer=engine.tokenizer, batch_size=1, device="cpu", max_length=767)
+    theirs = HFLM(pretrained=engine.model, tokenizer=engine.tokenizer, batch_size=1, device="cpu", max_length=768)
     requests = [asked("Question: What is 3 + 4?"), asked("abc " * 500), asked("")]
     expected = theirs.loglikelihood_rolling(requests[:2], disable_tqdm=True)
     found = DeltakitLM(engine).loglikelihood_rolling(requests)

@@ -1,5 +1,9 @@
+import pytest
 import torch
 
+from deltakit.errors import InputError
+from deltakit.generate.engine import Engine
+from deltakit.generate.reference import Reference
 from deltakit.generate.score import score
 from support.running import running
 
@@ -19,6 +23,21 @@ def test_it_is_the_sum_of_log_probabilities_whatever_the_neighbours() -> None:
         expected, is_greedy = by_hand(model, *pair)
         assert abs(found - expected) < 1e-4
         assert greedy == is_greedy
+
+
+@pytest.mark.parametrize("form", ["slots", "static"])
+def test_a_pair_may_be_one_longer_than_the_context(form: str) -> None:
+    model, tokenizer = running()
+    pairs = [(list(range(3, 303)), [5 + i % 300 for i in range(469)]), ([7], [9])]
+    for backend in (Engine(model, tokenizer, frozenset(), form=form), Reference(model, tokenizer, frozenset())):
+        (found, _), (short, _) = backend.score(pairs)
+        with torch.no_grad():
+            share = model(input_ids=torch.tensor([pairs[0][0] + pairs[0][1][:-1]])).logits[0, 299:].double()
+        wanted = torch.tensor(pairs[0][1])[:, None]
+        assert found == pytest.approx(float(share.log_softmax(-1).gather(1, wanted).sum()), rel=1e-5)
+        assert short == pytest.approx(by_hand(model, [7], [9])[0], abs=1e-4)
+        with pytest.raises(InputError, match="769 tokens"):
+            backend.score([(pairs[0][0], [*pairs[0][1], 4])])
 
 
 def test_the_greedy_continuation_is_known_as_such() -> None:

@@ -116,8 +116,8 @@ class Engine:
         `tenants` names one a pair; errors as in `generate`."""
         if not all(context and continuation for context, continuation in pairs):
             raise InputError("an empty context or continuation cannot be scored", remedy="begin the context with BOS")
-        lengths = [len(context) + len(continuation) for context, continuation in pairs]
-        self._fit(lengths, "context and continuation")
+        lengths = [len(context) + len(continuation) - 1 for context, continuation in pairs]  # the last is not fed
+        self._fit(lengths, "context and continuation, without its last token,")
         out: dict[int, tuple[float, bool]] = {}
         names = list(tenants) or [None] * len(pairs)
         voices = voices_of(self.resident, self.tokenizer, self.eos, names)

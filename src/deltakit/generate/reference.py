@@ -66,7 +66,9 @@ class Reference:
         alone(tenants, "transformers")
         if not all(context and continuation for context, continuation in pairs):
             raise InputError("an empty context or continuation cannot be scored", remedy="begin the context with BOS")
-        fitting([len(a) + len(b) for a, b in pairs], self.context, "context and continuation")
+        fitting(
+            [len(a) + len(b) - 1 for a, b in pairs], self.context, "context and continuation, without its last token,"
+        )
         out: dict[int, Scored] = {}
 
         def run(batch: list[int]) -> None:
@@ -186,8 +188,8 @@ def _seeded(seed: int, device: torch.device) -> Iterator[None]:
 
 @torch.inference_mode()
 def _score(model: Any, context: Sequence[int], continuation: Sequence[int]) -> Scored:
-    ids = torch.tensor([[*context, *continuation]], device=model.device)
-    share = torch.log_softmax(model(input_ids=ids).logits[0, len(context) - 1 : -1].float(), -1)
-    wanted = ids[0, len(context) :]
+    ids = torch.tensor([[*context, *continuation[:-1]]], device=model.device)
+    share = torch.log_softmax(model(input_ids=ids).logits[0, len(context) - 1 :].float(), -1)
+    wanted = torch.tensor(list(continuation), device=model.device)
     picked = share.gather(1, wanted[:, None])[:, 0]
     return float(picked.double().sum()), bool((share.argmax(-1) == wanted).all())

@@ -22,14 +22,14 @@ __all__ = ["score", "score_slots"]
 def score(model: Any, pairs: Sequence[Pair]) -> list[Scored]:
     """Per (context, continuation) pair of token ids, in one padded batch: the sum of log-probabilities of the
     continuation (natural log, float32 softmax, float64 sum) and whether greedy decoding would give it. Neither may be
-    empty."""
-    ids, mask = left_padded([[*context, *continuation] for context, continuation in pairs], model.device)
+    empty. The last token is never fed: what would follow it is not asked."""
+    ids, mask = left_padded([[*context, *continuation[:-1]] for context, continuation in pairs], model.device)
     positions = (mask.cumsum(1) - 1).clamp(min=0)
-    keep = max(len(continuation) for _, continuation in pairs) + 1
+    keep = max(len(continuation) for _, continuation in pairs)
     logits = forward(model, ids, mask, positions, None, keep)
     out = []
     for row, (_, continuation) in enumerate(pairs):
-        out.append(_likelihood(logits[row, -len(continuation) - 1 : -1], continuation))
+        out.append(_likelihood(logits[row, -len(continuation) :], continuation))
     return out
 
 
@@ -45,7 +45,7 @@ def score_slots(
 ) -> list[Scored]:
     """The same over slots, within `hooked`: at most `chunk` tokens and `kept` logits' rows a pass. Pair i is of tenant
     names[i]; `prefixes` are shorter than their contexts."""
-    width = max(len(context) + len(continuation) for context, continuation in pairs)
+    width = max(len(context) + len(continuation) - 1 for context, continuation in pairs)
     steps = Steps(model, voices, SlotCache.of(model, len(pairs), width))
     spans = [
         Span(slot, (*context, *continuation[:-1]), len(context) - 1, names[slot], prefixes[slot])
