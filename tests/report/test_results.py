@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from deltakit.errors import CheckpointError, InputError
-from deltakit.report.results import LOSS, Score, read_results, rows_of
+from deltakit.report.results import LOSS, Score, read_results, rows_of, whiskers
 from support.results import result, task, write_json
 
 
@@ -85,3 +85,9 @@ def test_what_is_not_finite_is_no_number():
     found = result([("m", 1, 1, 1)])
     found["models"][0]["tasks"]["toy_math"] |= {"accuracy": math.inf, "stderr": None}
     assert rows_of(found, "here")[0].scores["toy_math"] == Score(None, None, 200)
+
+
+def test_whiskers_reach_to_the_ends_of_the_interval():
+    below, above = whiskers([Score(0.3, math.sqrt(0.3 * 0.7 / 49), 50), Score(0.5, None, 1), Score(None, None, 3)])
+    assert (below[0], above[0]) == (pytest.approx(10.90, abs=0.01), pytest.approx(13.75, abs=0.01))
+    assert (below[1:], above[1:]) == ([0.0, 0.0], [0.0, 0.0])

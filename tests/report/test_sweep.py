@@ -49,7 +49,27 @@ def test_the_tables_say_rank_noise_and_intervals() -> None:
     assert found.rows[2] == ("failed", "c003", "1.5", "-", "-", "-", "-", "-")
     assert test.rows[0] == ("base", "50.0 [30.0, 70.0]", "50.0 [30.0, 70.0]", "50.0", "50.0")
     assert test.rows[1] == ("winner", "50.0 [30.0, 70.0]", "50.0 [30.0, 70.0]", "50.0 [30.0, 70.0]", "-")
+    assert "on items that no candidate was chosen by" in test.text
     assert "2.0 ± 10.0 points more" in test.text
+
+
+def test_a_test_that_is_not_apart_is_not_called_so() -> None:
+    found = result(["lambda"], [row(1, {"lambda": 0.5}, 0.4, 1)])
+    found["notes"], found["test"]["gap"]["difference"] = ["WARNING: math: 3 of 4 items"], -0.02
+    test = sections(found)[1]
+    assert "no candidate was chosen by" not in test.text
+    assert "2.0 ± 10.0 points less" in test.text
+
+
+def test_a_perfect_score_has_a_whisker_downward() -> None:
+    rows = [row(i, {"lambda": float(i)}, 1.0, i) for i in (1, 2)]
+    for found in rows:
+        found["tasks"]["math"]["stderr"] = 0.0
+    picture = sections(result(["lambda"], rows))[0].picture
+    assert picture is not None
+    bars = {c.get_label(): c for c in picture.figure.axes[0].containers}["math"]
+    for (_, low), (_, high) in bars.lines[2][0].get_segments():
+        assert (low, high) == (pytest.approx(86.7, abs=0.1), 100.0)  # Wilson's of 25 of 25
 
 
 def test_it_is_read_from_a_file_or_its_folder_into_a_report(tmp_path: Path) -> None:

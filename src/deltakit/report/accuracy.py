@@ -7,7 +7,7 @@ from typing import Any
 
 from deltakit.report.figure import new_figure, style_of
 from deltakit.report.page import Cell, Picture, Section
-from deltakit.report.results import LOSS, Row, Score
+from deltakit.report.results import LOSS, Row, Score, whiskers
 
 __all__ = ["in_words", "results_table", "section", "tasks_of"]
 
@@ -71,7 +71,7 @@ def draw(rows: Sequence[Row], tasks: Sequence[str]) -> Any:
         shift = 0.16 * (i - (len(tasks) - 1) / 2)
         points = [(y + shift, s) for y, row in zip(heights, rows, strict=True) if (s := _score(row, task)) is not None]
         xs, ys = [100 * (s.value or 0.0) for _, s in points], [y for y, _ in points]
-        axes.errorbar(xs, ys, xerr=_whiskers([s for _, s in points]), linestyle="", capsize=2, label=task, markersize=5,
+        axes.errorbar(xs, ys, xerr=whiskers([s for _, s in points]), linestyle="", capsize=2, label=task, markersize=5,
                       elinewidth=1, **style_of(i))  # fmt: skip
     axes.set_yticks(heights, [row.label for row in rows], fontsize=8)
     for y, heading in headings:
@@ -99,9 +99,3 @@ def _heights(rows: Sequence[Row]) -> tuple[list[float], list[tuple[float, str]]]
 def _score(row: Row, task: str) -> Score | None:
     found = row.scores.get(task)
     return found if found is not None and found.value is not None else None
-
-
-def _whiskers(scores: Sequence[Score]) -> list[list[float]]:
-    """Lengths to the left and to the right, in per cent."""
-    ends = [(s.value or 0.0, *(s.interval or (s.value or 0.0, s.value or 0.0))) for s in scores]
-    return [[100 * max(0.0, v - lo) for v, lo, _ in ends], [100 * max(0.0, hi - v) for v, _, hi in ends]]

@@ -10,7 +10,7 @@ from typing import Any
 from deltakit.report.accuracy import in_words, tasks_of
 from deltakit.report.figure import COLOURS, new_figure, style_of
 from deltakit.report.page import Picture, Section
-from deltakit.report.results import LOSS, Row, Score
+from deltakit.report.results import LOSS, Row, whiskers
 
 __all__ = ["Knob", "knobs_of", "sections"]
 
@@ -103,8 +103,8 @@ def draw(setting: str, series: dict[str, list[Knob]], levels: Sequence[Row], tas
         for i, (name, knobs) in enumerate(series.items()):
             known = [(k.value, s) for k in knobs if (s := k.row.scores.get(task)) and s.value is not None]
             xs, ys = [x for x, _ in known], [100 * (s.value or 0.0) for _, s in known]
-            axes.errorbar(xs, ys, yerr=_whiskers(known), label=name, capsize=2, markersize=5, linewidth=1.2,
-                          elinewidth=0.9, **style_of(i))  # fmt: skip
+            axes.errorbar(xs, ys, yerr=whiskers([s for _, s in known]), label=name, capsize=2, markersize=5,
+                          linewidth=1.2, elinewidth=0.9, **style_of(i))  # fmt: skip
         for i, row in enumerate(levels):
             score, style = row.scores.get(task), {"color": COLOURS[-1], "linestyle": _DASHES[i % 3]}
             if score and score.value is not None:
@@ -116,14 +116,3 @@ def draw(setting: str, series: dict[str, list[Knob]], levels: Sequence[Row], tas
     handles, names = panels[0].get_legend_handles_labels()
     figure.legend(handles, names, loc="outside upper center", ncols=3, frameon=False, fontsize=8)
     return figure
-
-
-def _whiskers(known: Sequence[tuple[float, Score]]) -> list[list[float]]:
-    """Lengths downward and upward, in per cent."""
-    below, above = [], []
-    for _, score in known:
-        value = score.value or 0.0
-        low, high = score.interval or (value, value)
-        below.append(100 * max(0.0, value - low))
-        above.append(100 * max(0.0, high - value))
-    return [below, above]

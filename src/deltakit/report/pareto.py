@@ -11,7 +11,7 @@ from deltakit.report.accuracy import in_words, tasks_of
 from deltakit.report.figure import COLOURS, new_figure, settle, style_of
 from deltakit.report.labels import Label, place_labels
 from deltakit.report.page import Picture, Section
-from deltakit.report.results import LOSS, Row, Score
+from deltakit.report.results import LOSS, Row, Score, whiskers
 
 __all__ = ["sections"]
 
@@ -59,8 +59,9 @@ def draw(task: str, points: Sequence[Row], levels: Sequence[Row], groups: Sequen
         inside = [r for r in points if r.group == group]
         if inside:
             ys = [100 * _value(r.scores[task]) for r in inside]
-            axes.errorbar([r.nbytes for r in inside], ys, yerr=_whiskers(inside, task), linestyle="", capsize=2,
-                          elinewidth=0.8, markersize=6, label=group or "models", **style_of(i))  # fmt: skip
+            reach = whiskers([r.scores[task] for r in inside])
+            axes.errorbar([r.nbytes for r in inside], ys, yerr=reach, linestyle="", capsize=2, elinewidth=0.8,
+                          markersize=6, label=group or "models", **style_of(i))  # fmt: skip
     axes.set(xscale="log", ylim=(-5, 105), xlabel="bytes on disk beyond the base", ylabel=f"accuracy on {task}, %")
     sizes = [r.nbytes or 1 for r in points]
     axes.set_xlim(min(sizes) / 1.3, max(sizes) * 3)  # room for the labels of the largest
@@ -104,14 +105,3 @@ def _has(row: Row, task: str) -> bool:
 
 def _value(score: Score) -> float:
     return score.value if score.value is not None else 0.0
-
-
-def _whiskers(rows: Sequence[Row], task: str) -> list[list[float]]:
-    """Lengths downward and upward, in per cent."""
-    below, above = [], []
-    for row in rows:
-        score = row.scores[task]
-        lo, hi = score.interval or (_value(score), _value(score))
-        below.append(100 * max(0.0, _value(score) - lo))
-        above.append(100 * max(0.0, hi - _value(score)))
-    return [below, above]

@@ -12,7 +12,7 @@ from deltakit.checkpoint.strict_json import parse_json
 from deltakit.errors import InputError
 from deltakit.grade.interval import Z, wilson
 
-__all__ = ["LOSS", "Row", "Score", "read_results", "rows_of"]
+__all__ = ["LOSS", "Row", "Score", "read_results", "rows_of", "whiskers"]
 
 LOSS = "held-out loss"
 
@@ -40,6 +40,12 @@ class Score:
         if not self.is_share:
             return self.value - Z * self.stderr, self.value + Z * self.stderr
         return wilson(self.value * self.n, self.n)
+
+
+def whiskers(scores: Sequence[Score]) -> list[list[float]]:
+    """Of 95 % intervals the lengths downward and upward, in per cent, as a plot takes them; 0 where there is none."""
+    ends = [(s.value or 0.0, *(s.interval or (s.value or 0.0, s.value or 0.0))) for s in scores]
+    return [[100 * max(0.0, value - low) for value, low, _ in ends], [100 * max(0.0, high - v) for v, _, high in ends]]
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ from typing import Any
 from deltakit.errors import InputError
 from deltakit.report.figure import new_figure, style_of
 from deltakit.report.page import Cell, Picture, Section
+from deltakit.report.results import Score, whiskers
 
 __all__ = ["is_sweep", "read_sweep", "sections"]
 
@@ -71,9 +72,12 @@ def _test(result: Mapping[str, Any], tasks: Sequence[str]) -> Section:
     """The one test; intervals of 95 %."""
     rows = result["test"]["models"]
     gap = result["test"]["gap"]
+    shared = any(note.startswith("WARNING") for note in result["notes"])
+    apart = "" if shared else ", on items that no candidate was chosen by"
+    more = "less" if gap["difference"] < 0 else "more"
     text = (
-        "Scored once, on items that no candidate was chosen by; 95 % intervals in brackets. The winner scored "
-        f"{_percent(gap['difference'], gap['stderr'])} points more where it was chosen."
+        f"Scored once{apart}; 95 % intervals in brackets. The winner scored "
+        f"{_percent(abs(gap['difference']), gap['stderr'])} points {more} where it was chosen."
     )
     columns = ("model", *(f"{task} %" for task in tasks), "objective %", "winner ahead by, points")
     return Section("Sweep: the winner on the test", text, columns, tuple(_tested(row, tasks) for row in rows))
@@ -134,9 +138,9 @@ def _lines(rows: Rows, field: str, tasks: Sequence[str], winner: str) -> Any:
 
 
 def _bars(axes: Any, xs: Sequence[Any], scores: Rows, key: str, label: str, index: int) -> None:
-    """Points with 95 % whiskers."""
+    """Points with 95 % whiskers; those of a task have width at 0 and 100 %, too."""
     ys = [100 * s[key] for s in scores]
-    errors = [196 * (s["stderr"] or 0.0) for s in scores]
+    errors = whiskers([Score(s[key], s["stderr"], s.get("n", 0)) for s in scores])
     axes.errorbar(xs, ys, yerr=errors, label=label, markersize=5, linewidth=1, capsize=2, **style_of(index))
 
 
