@@ -16,6 +16,7 @@ def test_length_counts_prompt_and_answer() -> None:
         ({"stop": ("a", "")}, "empty stop"),
         ({"temperature": -0.1}, "temperature -0.1"),
         ({"temperature": float("nan")}, "temperature nan"),
+        ({"temperature": float("inf")}, "temperature inf"),
         ({"top_p": 0.0}, "top_p 0.0"),
         ({"top_k": -1}, "top_k -1"),
     ],

@@ -65,6 +65,12 @@ def test_a_token_that_cannot_be_is_never_drawn_and_nothing_finite_is_an_error() 
     for wrong in (float("nan"), float("inf")):
         with pytest.raises(VerificationError, match="not finite"):
             next_tokens(torch.tensor([[0.0, wrong]]), [ask()], 0)
+    with pytest.raises(VerificationError, match="tenant 'b': its logits"):
+        next_tokens(torch.tensor([[0.0, 1.0], [float("nan"), 1.0]]), [ask(tenant="a"), ask(tenant="b")], 0)
+
+
+def test_more_kept_tokens_than_there_are_change_nothing() -> None:
+    assert drawn([0.1, 0.6, 0.3], 300, top_k=99) == drawn([0.1, 0.6, 0.3], 300)
 
 
 def test_uniform_numbers_lie_in_the_unit_interval_and_are_fixed() -> None:

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from deltakit.errors import InputError
+from deltakit.errors import InputError, VerificationError
 from deltakit.generate.engine import Engine
 from deltakit.generate.reference import Reference
 from deltakit.generate.score import score
@@ -23,6 +23,15 @@ def test_it_is_the_sum_of_log_probabilities_whatever_the_neighbours() -> None:
         expected, is_greedy = by_hand(model, *pair)
         assert abs(found - expected) < 1e-4
         assert greedy == is_greedy
+
+
+@pytest.mark.parametrize("form", ["slots", "static"])
+def test_weights_that_overflow_are_an_error_not_a_score(form: str) -> None:
+    model, tokenizer = running()
+    model.model.norm.weight.fill_(float("inf"))
+    for backend in (Engine(model, tokenizer, frozenset(), form=form), Reference(model, tokenizer, frozenset())):
+        with pytest.raises(VerificationError, match="the model's logits are not finite"):
+            backend.score([([1, 5], [7, 8])])
 
 
 @pytest.mark.parametrize("form", ["slots", "static"])

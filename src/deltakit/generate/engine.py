@@ -136,7 +136,7 @@ class Engine:
                 found = score_slots(self.model, some, own, voices, [shared[i] for i in batch], self.chunk, kept)
             else:
                 with voices.rows(own):
-                    found = score(self.model, some)
+                    found = score(self.model, some, own)
             for i, value in zip(batch, found, strict=True):
                 out[i] = value
                 done(i, value)

@@ -13,6 +13,7 @@ from deltakit.errors import InputError
 from deltakit.generate.backend import Done, Pair, Scored
 from deltakit.generate.batches import batches, run_batches
 from deltakit.generate.request import Completion, Request
+from deltakit.generate.score import likelihood
 from deltakit.generate.stops import Stops, cut
 from deltakit.runtime import threads_for
 from deltakit.runtime.memory import ran_out
@@ -189,7 +190,4 @@ def _seeded(seed: int, device: torch.device) -> Iterator[None]:
 @torch.inference_mode()
 def _score(model: Any, context: Sequence[int], continuation: Sequence[int]) -> Scored:
     ids = torch.tensor([[*context, *continuation[:-1]]], device=model.device)
-    share = torch.log_softmax(model(input_ids=ids).logits[0, len(context) - 1 :].float(), -1)
-    wanted = torch.tensor(list(continuation), device=model.device)
-    picked = share.gather(1, wanted[:, None])[:, 0]
-    return float(picked.double().sum()), bool((share.argmax(-1) == wanted).all())
+    return likelihood(model(input_ids=ids).logits[0, len(context) - 1 :], continuation)

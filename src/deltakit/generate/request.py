@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 from deltakit.errors import RecipeError
@@ -33,10 +34,10 @@ class Request:
             raise RecipeError(f"max_new_tokens is {self.max_new_tokens}", remedy="at least 1")
         if "" in self.stop:
             raise RecipeError("an empty stop string would end every answer at once", remedy="leave it out")
-        if not (self.temperature >= 0.0 and 0.0 < self.top_p <= 1.0 and self.top_k >= 0):
+        if not (0.0 <= self.temperature < math.inf and 0.0 < self.top_p <= 1.0 and self.top_k >= 0):
             raise RecipeError(
                 f"temperature {self.temperature}, top_p {self.top_p}, top_k {self.top_k}",
-                remedy="temperature >= 0, top_p in (0, 1], top_k >= 0",
+                remedy="temperature >= 0 and finite, top_p in (0, 1], top_k >= 0",
             )
 
     @property

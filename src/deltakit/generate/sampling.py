@@ -11,7 +11,7 @@ from deltakit import rng
 from deltakit.errors import VerificationError
 from deltakit.generate.request import Request
 
-__all__ = ["choose", "next_tokens", "uniform"]
+__all__ = ["choose", "next_tokens", "not_finite", "uniform"]
 
 _BLOCK = 64  # numbers of a stream that are made at once
 _AT_ONCE = 1 << 24  # float64 logits that are drawn from at once
@@ -25,10 +25,10 @@ def choose(logits: torch.Tensor, requests: Sequence[Request], steps: int | Seque
     a row are not finite (-inf is a token that cannot be).
     """
     largest, tokens = logits.max(-1)
-    if not bool(torch.isfinite(largest).all()):
-        raise VerificationError(
-            "the model's logits are not finite", remedy="a weight or a scale is out of range; see `deltakit inspect`"
-        )
+    finite = torch.isfinite(largest)
+    if not bool(finite.all()):
+        row = int(finite.int().argmin())
+        raise not_finite(requests[row].tenant)
     drawn = [row for row, request in enumerate(requests) if request.temperature > 0.0]
     for narrowed in (False, True):
         rows = [row for row in drawn if (requests[row].top_k > 0 or requests[row].top_p < 1.0) == narrowed]
@@ -41,6 +41,13 @@ def choose(logits: torch.Tensor, requests: Sequence[Request], steps: int | Seque
             scaled = logits[index].double() / _column([r.temperature for r in asked], logits)
             tokens[index] = _narrowed(scaled, asked, numbers) if narrowed else _inverted(scaled.softmax(-1), numbers)
     return tokens
+
+
+def not_finite(tenant: str | None) -> VerificationError:
+    """The error of a model that computes NaN or infinity; `tenant` says which of several it is."""
+    whose = "the model's" if tenant is None else f"tenant {tenant!r}: its"
+    remedy = "a weight or a scale is out of range; see `deltakit inspect`"
+    return VerificationError(f"{whose} logits are not finite", remedy=remedy)
 
 
 def next_tokens(logits: torch.Tensor, requests: Sequence[Request], steps: int | Sequence[int]) -> list[int]:
