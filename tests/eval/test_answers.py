@@ -1,5 +1,6 @@
 import json
-import multiprocessing
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -76,16 +77,20 @@ def test_a_file_of_another_version_is_refused_and_kept(folder: Path, header: str
     assert (folder / "answers.jsonl").read_text() == header + "\n"
 
 
-def _append(folder: Path, who: int) -> None:
-    with Answers(folder) as held:
-        for i in range(200):
-            held.put(f"{who}-{i}", {"text": "x" * (i * 13 % 9000)})
+_APPEND = """
+import sys
+from pathlib import Path
+from deltakit_eval.answers import Answers
+with Answers(Path(sys.argv[1])) as held:
+    for i in range(200):
+        held.put(f"{sys.argv[2]}-{i}", {"text": "x" * (i * 13 % 9000)})
+"""
 
 
 def test_several_processes_append_whole_lines(folder: Path) -> None:
     Answers(folder).close()
-    with multiprocessing.get_context("spawn").Pool(2) as pool:
-        pool.starmap(_append, [(folder, 0), (folder, 1)])
+    running = [subprocess.Popen([sys.executable, "-c", _APPEND, str(folder), who]) for who in "01"]
+    assert [process.wait(timeout=300) for process in running] == [0, 0]
     with Answers(folder) as held:
         assert all(held.get(f"{w}-{i}") == {"text": "x" * (i * 13 % 9000)} for w in (0, 1) for i in range(200))
 
