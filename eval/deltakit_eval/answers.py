@@ -8,10 +8,11 @@ import logging
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import xxhash
 
+from deltakit.checkpoint import disk
 from deltakit.errors import InputError
 
 __all__ = ["FORMAT", "Answers"]
@@ -25,21 +26,22 @@ class Answers:
     """Values by key. With a folder they are kept in its `answers.jsonl`: a header line, then one line a value,
     "CHECKSUM KEY JSON"; several processes may append. Without one they last as long as the object.
 
-    To be closed, or used in a `with`. InputError for a file of another format. A line that was cut off by a kill, or
+    To be closed, or used in a `with`. InputError for a file of another format and for a place that cannot be written,
+    ResourceError when the disk is full. A line that was cut off by a kill, or
     damaged, counts as absent.
     """
 
     def __init__(self, folder: Path | None = None) -> None:
         self._at: dict[str, tuple[int, int]] = {}
         self._held: dict[str, Any] = {}
-        self._file: IO[bytes] | None = None
+        self._fd: int | None = None
         self.path = None if folder is None else folder / _NAME
         if self.path is not None:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            self._file = self.path.open("a+b")
+            disk.make_folder(self.path.parent)
+            self._fd = disk.appendable(self.path)
             try:
-                self._read_index(self.path)
-            except InputError:
+                self._read_index(self._fd, self.path)
+            except BaseException:
                 self.close()
                 raise
 
@@ -59,49 +61,46 @@ class Answers:
         """The value of a key, or None."""
         if key in self._held:
             return self._held[key]
-        if key not in self._at or self._file is None:
+        if key not in self._at or self._fd is None:
             return None
         start, size = self._at[key]
-        return json.loads(os.pread(self._file.fileno(), size, start))
+        return json.loads(os.pread(self._fd, size, start))
 
     def put(self, key: str, value: Mapping[str, Any] | list[Any]) -> None:
         """Keep a value; once this returns, the death of the process does not lose it."""
-        if self._file is None:
+        if self._fd is None or self.path is None:
             self._held[key] = value
             return
         raw = json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
-        line = _line(key, raw)
-        self._file.write(line)
-        self._file.flush()  # one write to a file opened for appending: other processes' lines stay whole
-        self._at[key] = (self._file.tell() - len(raw) - 1, len(raw))
+        end = disk.append(self._fd, _line(key, raw), self.path)
+        self._at[key] = (end - len(raw) - 1, len(raw))
 
     def close(self) -> None:
         """Let the file go."""
-        if self._file is not None:
-            self._file.close()
-            self._file = None
+        if self._fd is not None:
+            disk.close(self._fd)
+            self._fd = None
 
-    def _read_index(self, path: Path) -> None:
-        assert self._file is not None
-        self._file.seek(0)
-        first = self._file.readline()
-        if not first:
-            self._file.write(json.dumps({"deltakit_answers": FORMAT}).encode() + b"\n")
-            self._file.flush()
-            return
-        _check_header(first, path)
-        damaged, start, whole = 0, len(first), True
-        for line in self._file:
-            key = _key_of(line)
-            if key is None:
-                damaged += 1
-            else:
-                skipped = line.index(b" ", 17) + 1
-                self._at[key] = (start + skipped, len(line) - skipped - 1)
-            start, whole = start + len(line), line.endswith(b"\n")
+    def _read_index(self, fd: int, path: Path) -> None:
+        lines = os.fdopen(os.dup(fd), "rb")
+        with lines:
+            lines.seek(0)
+            first = lines.readline()
+            if not first:
+                disk.append(fd, json.dumps({"deltakit_answers": FORMAT}).encode() + b"\n", path)
+                return
+            _check_header(first, path)
+            damaged, start, whole = 0, len(first), True
+            for line in lines:
+                key = _key_of(line)
+                if key is not None:
+                    skipped = line.index(b" ", 17) + 1
+                    self._at[key] = (start + skipped, len(line) - skipped - 1)
+                elif line not in (first, b"\n"):  # two processes may begin a file, and end a line, at one time
+                    damaged += 1
+                start, whole = start + len(line), line.endswith(b"\n")
         if not whole:
-            self._file.write(b"\n")  # the next value begins a line of its own
-            self._file.flush()
+            disk.append(fd, b"\n", path)  # the next value begins a line of its own
         if damaged:
             _LOG.warning("%s: %d lines are damaged; their items are asked again", path, damaged)
 

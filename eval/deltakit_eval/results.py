@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -12,9 +13,12 @@ from deltakit_eval.tasks.groups import by_group
 
 __all__ = ["plain", "rows", "short_name", "summary", "task_result"]
 
+_NO_SHARE = re.compile("perplexity|ppl|bits_per|brier|bleu|chrf|ter$|likelihood")  # of lm-eval's metrics
 
-def task_result(task: str, found: Mapping[str, Any]) -> dict[str, Any]:
-    """One task of lm-eval's results: `accuracy` and `stderr` (of the headline metric), all metrics, samples.
+
+def task_result(task: str, found: Mapping[str, Any], chat: bool = False) -> dict[str, Any]:
+    """One task of lm-eval's results: `accuracy` and `stderr` (of the headline metric), all metrics, samples. `chat`: it
+    was asked through the chat template.
 
     `stderr` is the standard error of the mean, sqrt(sample variance / n); null for a single item. Of our tasks also
     `asked` (prompt style, mode, filters and their rules), `format` (a remark where strict and flexible scores differ
@@ -28,27 +32,42 @@ def task_result(task: str, found: Mapping[str, Any]) -> dict[str, Any]:
         "n": n,
         "headline": f"{main['metric']},{main['filter']}",
         "version": found["versions"].get(task),
-        **(_ours(task, metrics, n, found["samples"][task]) if is_ours(task) else {}),
+        **({"asked": _asked(task, found, chat), "format": flag(metrics, n, headline(task))} if is_ours(task) else {}),
+        **(_groups(task, found["samples"][task]) if is_ours(task) else {}),
         "metrics": metrics,
         "samples": _samples(found["samples"][task]),
     }
 
 
-def _ours(task: str, metrics: Sequence[dict[str, Any]], n: int, samples: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+def _asked(task: str, found: Mapping[str, Any], chat: bool) -> dict[str, Any]:
+    """How a task of ours was asked in this run, whose mode and template may be others than its style's."""
+    how = found["configs"][task]["generation_kwargs"]
+    return {**(describe(task) or {}), "mode": how.get("mode", "direct"), "chat": chat}
+
+
+def _groups(task: str, samples: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     groups = by_group(samples, headline(task))
-    return {"asked": describe(task), "format": flag(metrics, n), **({"groups": groups} if groups else {})}
+    return {"groups": groups} if groups else {}
 
 
 def rows(result: Mapping[str, Any]) -> list[list[Any]]:
-    """(model name, task, accuracy, stderr, n) of a whole result, in its order; held-out loss is a task of its own."""
+    """(model name, task, accuracy, stderr, n, unit) of a whole result, in its order; held-out loss is a task as well.
+    unit: "%" of a share, "nats", or the metric's name where it is no share (a perplexity, points of 100)."""
     out = []
     for model in result["models"]:
         for name, task in model["tasks"].items():
-            out.append([model["name"], name, task["accuracy"], task["stderr"], task["n"]])
+            out.append([model["name"], name, task["accuracy"], task["stderr"], task["n"], _unit(task)])
         if model.get("loss"):
             loss = model["loss"]
-            out.append([model["name"], "held-out loss", loss["loss"], loss["stderr"], loss["records"]])
+            out.append([model["name"], "held-out loss", loss["loss"], loss["stderr"], loss["records"], "nats"])
     return out
+
+
+def _unit(task: Mapping[str, Any]) -> str:
+    """ "%" where the headline is a share of 1, else its metric's name."""
+    metric = task["headline"].partition(",")[0]
+    value = task["accuracy"]
+    return metric if _NO_SHARE.search(metric) or (value is not None and not 0 <= value <= 1) else "%"
 
 
 def plain(value: Any) -> Any:

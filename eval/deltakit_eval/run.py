@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from importlib.metadata import version
+from contextlib import suppress
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 from deltakit.checkpoint import Progress, Staging, checksum, silent
+from deltakit.checkpoint.disk import make_folder
 from deltakit.checkpoint.staging import check_apart, check_output
 from deltakit.delta.open import Model, Shared, local_paths, open_model
 from deltakit.errors import InputError
@@ -15,7 +17,7 @@ from deltakit.generate import Host
 from deltakit.generate.forecast import expected
 from deltakit.manifest import pretty_json, versions
 from deltakit_eval.answers import Answers
-from deltakit_eval.measure import measure, size_of
+from deltakit_eval.measure import SCORING, measure, size_of
 from deltakit_eval.named import read_named
 from deltakit_eval.work import Settings, Work, prepare
 
@@ -35,17 +37,22 @@ def evaluate(
     out: Path | None = None,
     overwrite: bool = False,
     cache: Path | None = None,
+    folders: Sequence[Path] = (),
     progress: Progress = silent,
 ) -> dict[str, Any]:
     """Results of every operand ("MODEL" or "NAME=MODEL") on every task, and held-out loss on the records of `loss`.
 
     With `out` they are also written there, whole or not at all; a run that was killed, or that failed, goes on at the
     item where it stopped when the same call is made again. `cache` is a folder that keeps answers from call to call,
-    so that none is computed twice. No restored model is ever written to disk. Raises RecipeError (usage, names) and
-    InputError (files, data, models) before any weights are read.
+    so that none is computed twice; `folders` are others that the caller will write to. No restored model is ever
+    written to disk. Raises RecipeError (usage, names) and InputError (files, data, models, a folder inside an input)
+    before any weights are read.
     """
     opened, work = _open(models, tasks, settings, data, loss)
-    plan = {"schema_version": SCHEMA_VERSION, "action": "eval", "versions": _versions(), **work.identity()}
+    _check_folders([*folders, *([cache] if cache else [])], _inputs(opened, loss))
+    for folder in folders:
+        make_folder(folder)  # better told now than after hours
+    plan = {"schema_version": SCHEMA_VERSION, "action": "eval", "versions": _versions(work.settings), **work.identity()}
     if out is None:
         with Answers(cache) as answers:
             return {**plan, "models": measure(opened, work, answers, plan["versions"], progress)}
@@ -82,9 +89,11 @@ def plan_evaluation(
     loss: Path | None = None,
     out: Path | None = None,
     overwrite: bool = False,
+    folders: Sequence[Path] = (),
 ) -> dict[str, Any]:
     """What `evaluate` would do, with all its checks and without reading weights: models, tasks, number of answers."""
     opened, work = _open(models, tasks, settings, data, loss)
+    _check_folders(folders, _inputs(opened, loss))
     if out is not None:
         check_apart(out.resolve(), [p.resolve() for p in _inputs(opened, loss)])
         check_output(out, overwrite)
@@ -120,5 +129,19 @@ def _inputs(opened: Sequence[tuple[str, Model]], loss: Path | None) -> list[Path
     return [*(p for _, model in opened for p in local_paths(model.source)), *([loss] if loss else [])]
 
 
-def _versions() -> dict[str, str]:
-    return {**versions(), "lm_eval": version("lm_eval")}
+def _check_folders(folders: Sequence[Path], inputs: Sequence[Path]) -> None:
+    """InputError for a folder to be written to that is an input or lies inside one."""
+    for folder in folders:
+        for given in inputs:
+            if folder.resolve().is_relative_to(given.resolve()):
+                remedy = "choose a folder outside of it; inputs are never changed"
+                raise InputError(f"{folder} lies inside the input {given}", remedy=remedy)
+
+
+def _versions(settings: Settings) -> dict[str, str]:
+    """Of the libraries that decode and that score; those not installed are left out."""
+    found = versions()
+    for name in (*SCORING, *(["vllm"] if settings.backend == "vllm" else [])):
+        with suppress(PackageNotFoundError):
+            found[name] = version(name)
+    return found

@@ -13,6 +13,7 @@ from deltakit.data.records import Record, read_records
 from deltakit.errors import RecipeError
 from deltakit.manifest import digest
 from deltakit.prompts import check_style, prompt_style
+from deltakit.sandbox import check_allowed
 from deltakit_eval.backends import check_backend, check_place
 from deltakit_eval.modes import set_mode
 from deltakit_eval.results import plain, short_name
@@ -69,6 +70,12 @@ class Settings:
             check_style(self.style)
         check_place(self.place)
         check_backend(self.backend)
+        check_allowed(self.execution)
+        if self.place == "mixed" and self.backend != "deltakit":
+            raise RecipeError(
+                f"place is 'mixed', but the backend {self.backend!r} serves one model at a time",
+                remedy="leave one of the two out",
+            )
         _ = self.sampling
 
     @property

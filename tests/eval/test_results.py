@@ -18,6 +18,7 @@ FOUND = {
         }
     },
     "versions": {"deltakit_gsm8k": 1},
+    "configs": {"deltakit_gsm8k": {"generation_kwargs": {"mode": "tir(rounds=2)"}}},
     "n-samples": {"deltakit_gsm8k": {"original": 2, "effective": 2}},
     "samples": {
         "deltakit_gsm8k": [
@@ -42,6 +43,11 @@ def test_the_headline_is_the_tasks_own_and_every_filter_is_kept() -> None:
     ]
 
 
+def test_how_a_task_was_asked_is_said_as_it_was_in_this_run() -> None:
+    asked = task_result("deltakit_gsm8k", FOUND, True)["asked"]
+    assert (asked["style"], asked["mode"], asked["chat"]) == ("metamath", "tir(rounds=2)", True)
+
+
 def test_samples_are_one_a_document_with_all_filters() -> None:
     samples = task_result("deltakit_gsm8k", FOUND)["samples"]
     assert [s["doc_id"] for s in samples] == [0, 1]
@@ -64,7 +70,7 @@ def test_rows_and_summary() -> None:
         "models": [{"name": "m", "model": "m", "tasks": {"gsm8k": task}, "loss": loss}],
         "tasks": {"gsm8k": {"n": 2, "config": {}}},
     }
-    assert rows(result) == [["m", "gsm8k", 0.5, 0.5, 2], ["m", "held-out loss", 2.0, 0.1, 9]]
+    assert rows(result) == [["m", "gsm8k", 0.5, 0.5, 2, "%"], ["m", "held-out loss", 2.0, 0.1, 9, "nats"]]
     short = summary(result)
     assert "samples" not in short["models"][0]["tasks"]["gsm8k"]
     assert short["tasks"] == {"gsm8k": {"n": 2}}

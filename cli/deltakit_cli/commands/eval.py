@@ -111,9 +111,12 @@ def command(
         check_reference(against, [model.name for model in read_named(models)])
     names = [name.strip() for given in tasks for name in given.split(",") if name.strip()]
     what: dict[str, Any] = {"data": _data(data), "loss": loss, "out": output, "overwrite": overwrite}
+    folders = [] if lm_eval_output is None else [lm_eval_output]
     if dry_run:
-        emit(plan_evaluation(models, names, Settings(**settings), **what), _plan, fmt)
+        beside = [*folders, *([cache] if cache else [])]
+        emit(plan_evaluation(models, names, Settings(**settings), **what, folders=beside), _plan, fmt)
         return
+    what["folders"] = folders
     found = evaluate(models, names, Settings(**settings), **what, cache=cache, progress=progress(fmt))
     written = [] if lm_eval_output is None else write_lm_eval_format(found, lm_eval_output)
     compared = None if against is None else _compared(found, against)
@@ -159,11 +162,11 @@ def _human(result: Mapping[str, Any], compared: Any = None) -> None:
     from deltakit_eval.remarks import at_k_rows, endings, formats
     from deltakit_eval.results import rows
 
-    shown = [[model, task, _number(task, value, error), n] for model, task, value, error, n in rows(result)]
+    shown = [[model, task, _number(value, error, unit), n] for model, task, value, error, n, unit in rows(result)]
     console().print(table(["model", "task", "accuracy %, loss in nats", "n"], shown))
     several = at_k_rows(result)
     if several:
-        drawn = [[model, task, metric, _number(task, value, error)] for model, task, metric, value, error in several]
+        drawn = [[model, task, metric, _number(value, error)] for model, task, metric, value, error in several]
         console().print(table(["model", "task", "of several answers", "%"], drawn))
     for line in [*endings(result), *formats(result)]:
         console().print(line)
@@ -176,10 +179,10 @@ def _human(result: Mapping[str, Any], compared: Any = None) -> None:
         console().print(f"wrote {result['output']}")
 
 
-def _number(task: str, value: float | None, error: float | None) -> str:
-    """Per cent with one decimal; a loss in nats with three."""
+def _number(value: float | None, error: float | None, unit: str = "%") -> str:
+    """Per cent with one decimal; what is no share with four and its unit."""
     if value is None:
         return "not finite"
-    unit, places = (1, 4) if task == "held-out loss" else (100, 1)
-    spread = "" if error is None else f" ± {error * unit:.{places}f}"
-    return f"{value * unit:.{places}f}{spread}" + (" nats" if unit == 1 else "")
+    if unit == "%":
+        return f"{value * 100:.1f}" + ("" if error is None else f" ± {error * 100:.1f}")
+    return f"{value:.4f}" + ("" if error is None else f" ± {error:.4f}") + f" {unit}"

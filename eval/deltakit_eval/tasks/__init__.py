@@ -63,7 +63,7 @@ def _called(variant: Variant) -> tuple[str, ...]:
 
 def _check_data(data: Any, variants: Iterable[Variant]) -> None:
     """RecipeError for data of a task that is not asked: a slip of the keyboard would go unseen."""
-    known = [name for variant in variants for name in _called(variant)]
+    known = sorted({name for variant in variants for name in _called(variant)})
     for name in sorted(data.keys() - set(known)) if isinstance(data, Mapping) else ():
         raise RecipeError(f"data for {name!r}, which is not asked", remedy=did_you_mean(name, known))
 
@@ -146,6 +146,10 @@ def load_tasks(
             loaded[variant.full] = _ours(variant, {**metadata, "data": _data_of(variant, data)})
         elif subset is not None:
             raise RecipeError(f"subset draws from our tasks, {name!r} is none", remedy="use limit")
+        elif split != "test":
+            raise RecipeError(
+                f"split chooses documents of our tasks, {name!r} is none", remedy="ask it without a split"
+            )
         else:
             loaded.update(load_stock(name.removeprefix(STOCK)))
     return loaded

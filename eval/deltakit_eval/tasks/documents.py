@@ -31,7 +31,8 @@ def resolve(task: Task, data: str | Path | None = None, split: str = "test") -> 
         return Path(data)
     found = find_data(wanted, Path(data)) if wanted else None
     if found is None and (wanted or not Path(data).is_dir()):
-        raise InputError(f"{task.name}: {data} is no file, nor a folder with {wanted}", remedy="name a JSONL file")
+        folder = f"a folder with {wanted}" if wanted else "a folder"
+        raise InputError(f"{task.name}: {data} is no file, nor {folder}", remedy="name a JSONL file")
     return found
 
 

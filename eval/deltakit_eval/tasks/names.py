@@ -52,7 +52,10 @@ def parse_variant(name: str) -> Variant | None:
     task, colon, style = bare.partition(":")
     if task in TASKS:
         found = TASKS[task]
-        return Variant(found, prompt_style(style if colon else found.style, found.family))
+        try:
+            return Variant(found, prompt_style(style if colon else found.style, found.family))
+        except RecipeError as wrong:
+            raise RecipeError(f"{task}: {wrong.message}", remedy=wrong.remedy) from None
     if colon or bare == name:  # without our prefix "gsm8k_cot" is lm-eval's
         return None
     for short in sorted((known for known in TASKS if bare.startswith(f"{known}_")), key=len, reverse=True):

@@ -54,5 +54,9 @@ def load_stock(name: str) -> dict[str, Any]:
     if name not in manager.all_tasks:
         near = get_close_matches(name, [*ours, *manager.all_tasks], n=1, cutoff=0.5)
         raise RecipeError(f"unknown task {name!r}", remedy=did_you_mean(name, near or ours))
-    loaded: dict[str, Any] = manager.load([name])["tasks"]
+    try:
+        loaded: dict[str, Any] = manager.load([name])["tasks"]
+    except Exception as error:  # the hub is not reached, a package is missing: whatever its code raises
+        remedy = "its documents come from the hub: ask it where that is reached, or where they are cached (HF_HOME)"
+        raise InputError(f"{name}: lm-eval cannot load it: {error}", remedy=remedy) from error
     return loaded

@@ -18,6 +18,8 @@ from typing import Any
 from deltakit.errors import DeltakitError, InputError, RecipeError, ResourceError
 
 __all__ = [
+    "append",
+    "appendable",
     "aside",
     "close",
     "create",
@@ -45,6 +47,20 @@ def create(path: Path) -> int:
     """A descriptor for writing; the file is made where missing (0666 under the umask), never a followed symlink."""
     with _explained("create", path):
         return os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o666)
+
+
+def appendable(path: Path) -> int:
+    """A descriptor of a file that is read anywhere and only ever written at its end; made where missing."""
+    with _explained("open", path):
+        return os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o666)
+
+
+def append(fd: int, data: bytes, path: Path) -> int:
+    """All bytes in one write at the end, so that lines of several processes stay whole; the offset behind them."""
+    with _explained("write", path):
+        if os.write(fd, data) != len(data):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return os.lseek(fd, 0, os.SEEK_CUR)
 
 
 def set_size(fd: int, size: int, path: Path) -> None:

@@ -3,6 +3,6 @@
 from deltakit.sandbox.isolation import Isolation
 from deltakit.sandbox.limits import Limits
 from deltakit.sandbox.outcome import Outcome
-from deltakit.sandbox.pool import Sandbox, open_sandbox
+from deltakit.sandbox.pool import Sandbox, check_allowed, open_sandbox
 
-__all__ = ["Isolation", "Limits", "Outcome", "Sandbox", "open_sandbox"]
+__all__ = ["Isolation", "Limits", "Outcome", "Sandbox", "check_allowed", "open_sandbox"]

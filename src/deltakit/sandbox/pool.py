@@ -19,7 +19,7 @@ from deltakit.sandbox.outcome import Outcome
 from deltakit.sandbox.probe import available, why_not
 from deltakit.sandbox.worker import Worker
 
-__all__ = ["ALLOW", "Sandbox", "open_sandbox"]
+__all__ = ["ALLOW", "Sandbox", "check_allowed", "open_sandbox"]
 
 ALLOW = ("isolated", "unsafe")
 IMPORTS = ("sympy",)
@@ -93,11 +93,16 @@ def _ready(busy: dict[Worker, int]) -> list[Worker]:
     return [worker for worker in busy if worker.fileno() in heard or worker.deadline < now]
 
 
+def check_allowed(allow: str) -> None:
+    """RecipeError for what is neither "isolated" nor "unsafe"."""
+    if allow not in ALLOW:
+        raise RecipeError(f"code execution {allow!r}", remedy=did_you_mean(allow, list(ALLOW)))
+
+
 def open_sandbox(allow: str = "isolated", *, limits: Limits | None = None, jobs: int = 0) -> Sandbox:
     """The best sandbox of this machine. UnsafeError where nothing isolates, unless `allow` is "unsafe": then programs
     run with limits on time, memory and files, and nothing else between them and this machine."""
-    if allow not in ALLOW:
-        raise RecipeError(f"code execution {allow!r}", remedy=did_you_mean(allow, list(ALLOW)))
+    check_allowed(allow)
     found = available()
     if found is None and allow != "unsafe":
         raise UnsafeError(
