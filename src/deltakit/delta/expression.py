@@ -150,7 +150,9 @@ def total(parts: Sequence[Part], lo: int, hi: int, row_size: int) -> Float32:
 
 def _scaled(part: Part, lo: int, hi: int) -> Float32:
     rows = part.term.rows(lo, hi)
-    return rows if part.coef == 1.0 else rows * np.float32(part.coef)
+    if part.coef != 1.0:
+        return rows * np.float32(part.coef)
+    return rows if rows.flags.writeable else rows.copy()
 
 
 def scale(delta: Delta, coef: float) -> Delta:

@@ -29,7 +29,8 @@ class Kept(Term):
     def rows(self, lo: int, hi: int) -> Float32:
         if self._whole is None:
             self._whole = self._term.rows(0, self.spec.rows)
-        return self._whole[lo:hi].copy()  # sums are made in place
+            self._whole.flags.writeable = False  # sums are made in place, of copies
+        return self._whole[lo:hi]
 
     def save(self) -> tuple[dict[str, Any], bytes]:
         return self._term.save()
