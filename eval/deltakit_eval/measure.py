@@ -29,9 +29,10 @@ from deltakit_eval.tasks import wants_chat
 from deltakit_eval.tasks.tested import running, runs_programs
 from deltakit_eval.work import LOSS, Work
 
-__all__ = ["measure", "size_of"]
+__all__ = ["SCORING", "measure", "size_of"]
 
 Done = Callable[[int], None]
+SCORING = ("lm_eval", "math-verify", "sympy")  # libraries that scores depend on, and answers do not
 _DRAWS = 100  # bootstrap draws, for metrics whose standard error has no formula; means have one
 
 
@@ -49,7 +50,7 @@ class _Subject:
 
     @property
     def key(self) -> str:
-        """Under this its answers are kept: identity, dtype, device, versions."""
+        """Under this its answers are kept: identity, dtype, device, versions of what decodes."""
         return digest(self.about)
 
     def record(self) -> dict[str, Any]:
@@ -69,11 +70,13 @@ def measure(
     batch share (0: all was known). An error names the model it came with."""
     s = work.settings
     host = Host(device=s.device, dtype=s.dtype, batch_tokens=s.batch_tokens or 0, max_rows=s.max_rows)
-    subjects = [_subject(name, model, host, s.backend, versions) for name, model in models]
+    decoding = {library: found for library, found in versions.items() if library not in SCORING}
+    subjects = [_subject(name, model, host, s.backend, decoding) for name, model in models]
     progress.start("evaluating", len(models) * work.items, "answers")
     try:
         with Programs(answers, s.execution) as programs, running(programs):
-            session = _Session(work, work.identities(), answers, programs, progress)
+            identities = {name: digest([found, versions]) for name, found in work.identities().items()}
+            session = _Session(work, identities, answers, programs, progress)
             for subject in subjects:
                 session.recall(subject)
             left = {subject.name: subject for subject in subjects if len(subject.found) < len(work.names)}
@@ -186,4 +189,4 @@ def _one(name: str, lm: DeltakitLM, work: Work) -> dict[str, Any]:
         fewshot_as_multiturn=chat,
     )
     seconds = round(time.monotonic() - began, 3)
-    return {**plain(task_result(name, found)), **lm.endings.shares(), "seconds": seconds}
+    return {**plain(task_result(name, found, chat)), **lm.endings.shares(), "seconds": seconds}

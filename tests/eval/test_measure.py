@@ -9,6 +9,7 @@ import pytest
 
 from deltakit.errors import ResourceError
 from deltakit.generate import Engine, Host
+from deltakit_eval import run
 from deltakit_eval.run import evaluate
 from deltakit_eval.work import Settings
 from support.running import write_folder
@@ -70,6 +71,20 @@ def test_other_settings_share_no_answers(
     evaluate(models[:1], ["toy_math"], SETTINGS, cache=tmp_path)
     evaluate(models[:1], ["toy_math"], replace(SETTINGS, **other), cache=tmp_path)
     assert len(asked) == 8
+
+
+def test_another_library_that_scores_asks_nothing_anew_and_scores_again(
+    models: list[str], tmp_path: Path, asked: list[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = evaluate(models[:1], ["toy_math"], SETTINGS, cache=tmp_path)
+    assert {"lm_eval", "math-verify", "sympy", "torch"} <= first["versions"].keys()
+    before = (tmp_path / "answers.jsonl").read_bytes().count(b"\n")
+    real = run.version
+    monkeypatch.setattr(run, "version", lambda name: "99" if name == "sympy" else real(name))
+    again = evaluate(models[:1], ["toy_math"], SETTINGS, cache=tmp_path)
+    assert len(asked) == 4
+    assert (tmp_path / "answers.jsonl").read_bytes().count(b"\n") == before + 1, "the scores"
+    assert plain(again["models"]) == plain(first["models"])
 
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt, ResourceError])

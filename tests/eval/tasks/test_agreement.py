@@ -2,13 +2,18 @@ from __future__ import annotations
 
 from typing import Any
 
-from deltakit_eval.tasks.agreement import flag
+from deltakit_eval.tasks import agreement
+
+
+def flag(scores: list[dict[str, Any]], n: int) -> str | None:
+    return agreement.flag(scores, n, "exact_match,marked")
 
 
 def metrics(strict: float | None, *flexible: float | None) -> list[dict[str, Any]]:
     both = [("marked", strict), *((f"last_{i}", value) for i, value in enumerate(flexible))]
     scores = [{"metric": "exact_match", "filter": name, "value": value} for name, value in both]
-    return [*scores, {"metric": "answered", "filter": "last_0", "value": 1.0}]
+    others = [{"metric": "answered", "filter": name, "value": v} for name, v in (("marked", 0.1), ("last_0", 1.0))]
+    return [*others, *scores]
 
 
 def test_readings_that_agree_within_noise_are_not_flagged() -> None:
