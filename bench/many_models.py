@@ -34,13 +34,16 @@ def family(demo: Path, base: Path) -> dict[str, str]:
     return found | {f"archive {name}": f"{base} + {demo / name}.delta" for name in ARCHIVES}
 
 
-def ours(models: dict[str, str], limit: int, place: str, tasks: list[str]) -> tuple[dict[str, Any], float]:
+def ours(
+    models: dict[str, str], limit: int, place: str, tasks: list[str], new: int | None = None
+) -> tuple[dict[str, Any], float]:
     """Results and seconds of one call of our evaluator."""
     from deltakit_eval.run import evaluate
     from deltakit_eval.work import Settings
 
     began = time.perf_counter()
-    found = evaluate([f"{n}={m}" for n, m in models.items()], tasks, Settings(limit=limit, place=place))
+    settings = Settings(limit=limit, place=place, max_new_tokens=new)
+    found = evaluate([f"{n}={m}" for n, m in models.items()], tasks, settings)
     return found, time.perf_counter() - began
 
 
@@ -94,15 +97,15 @@ def demo_table(demo: Path, base: Path, limit: int, batch: int) -> list[str]:
     return lines
 
 
-def linear_table(demo: Path, base: Path, candidates: int, sizes: list[int]) -> list[str]:
+def linear_table(base: Path, deltas: list[Path], candidates: int, sizes: list[int], new: int | None) -> list[str]:
     """Sums over two deltas: mixed in one batch against swapped, by items per model."""
-    names = [f"{base} + {0.1 + i / candidates:.3f}*{demo}/math.delta + {1 - i / candidates:.3f}*{demo}/chat.delta"
-             for i in range(candidates)]  # fmt: skip
+    one, other = deltas
+    names = [f"{base} + {0.1 + i / candidates:.3f}*{one} + {1 - i / candidates:.3f}*{other}" for i in range(candidates)]
     models = {f"c{i}": text for i, text in enumerate(names)}
     lines = ["| items each | one candidate, s | swap, s | mixed, s | swap / mixed |", "|---|---|---|---|---|"]
     for size in sizes:
-        _, alone = ours({"c0": names[0]}, size, "swap", TASKS[:1])
-        took = {place: ours(models, size, place, TASKS[:1])[1] for place in ("swap", "mixed")}
+        _, alone = ours({"c0": names[0]}, size, "swap", TASKS[:1], new)
+        took = {place: ours(models, size, place, TASKS[:1], new)[1] for place in ("swap", "mixed")}
         ratio = took["swap"] / took["mixed"]
         lines.append(f"| {size} | {alone:.2f} | {took['swap']:.1f} | {took['mixed']:.1f} | {ratio:.2f} |")
     return lines
@@ -117,6 +120,7 @@ def main() -> None:
     parser.add_argument("--batch", type=int, default=8)
     parser.add_argument("--candidates", type=int, default=30)
     parser.add_argument("--sizes", type=int, nargs="*", default=[4, 16, 100])
+    parser.add_argument("--other", type=Path, nargs=3, metavar=("BASE", "DELTA", "DELTA"), help="sums of larger models")
     parser.add_argument("-o", "--output", type=Path)
     given = parser.parse_args()
     import torch
@@ -129,8 +133,14 @@ def main() -> None:
         f"## Base, two experts, six merges, six archives; both tasks, {given.limit} items each", "",
         *demo_table(given.demo, given.base, given.limit, given.batch), "",
         f"## {given.candidates} sums over two deltas, one task", "",
-        *linear_table(given.demo, given.base, given.candidates, given.sizes), "",
+        *linear_table(given.base, [given.demo / f"{n}.delta" for n in ("math", "chat")], given.candidates, given.sizes,
+                      None), "",
     ]  # fmt: skip
+    if given.other:
+        base, *deltas = given.other
+        size = sum(p.stat().st_size for p in base.glob("*.safetensors"))
+        page += [f"## 8 sums over a base of {size / 1e6:.0f} MB, 12 new tokens", ""]
+        page += [*linear_table(base, deltas, 8, [1, 4, 16], 12), ""]
     text = "\n".join(page)
     print(text)
     if given.output:

@@ -22,9 +22,9 @@ from deltakit_eval.remembered import Remembered, Seat
 
 __all__ = ["Station", "stations"]
 
-# Rows of a model below which its batches would be mostly empty, so that it is worth its extra products to sit beside
-# others: see bench/results/many_models.md.
-_FEW = 16
+# Answers of a model up to which the extra products of a mixed batch take less time than writing its weights, whatever
+# its size: see bench/results/many_models.md.
+_FEW = 8
 
 
 @dataclass(frozen=True)
