@@ -1,9 +1,9 @@
 """How kernels are compiled: without the interpreter's lock, to IEEE arithmetic, and kept on disk between runs.
 
-No fast-math unless asked for: no contraction to fused multiply-add and no reordering of sums, so the numpy form's bits come out. The
-compiled code lies under a digest of the sources beside the function and of those here, in NUMBA_CACHE_DIR or the user's
-cache folder: a package folder may be read-only, and no kernel outlives a change to a helper in another file. Where
-nothing can be written, a run compiles for itself.
+No fast-math unless asked for: no contraction to fused multiply-add and no reordering of sums, so the numpy form's bits
+come out. The compiled code lies under a digest of the sources beside the function and of those here, in NUMBA_CACHE_DIR
+or the user's cache folder: a package folder may be read-only, and no kernel outlives a change to a helper in another
+file. Where nothing can be written, a run compiles for itself.
 """
 
 from __future__ import annotations
