@@ -35,17 +35,30 @@ def with_tasks(argv: Sequence[str], folder: Path) -> list[str]:
     RecipeError for a chat variant without --apply_chat_template: its prompts would be asked bare.
     """
     from deltakit_eval.tasks.folder import write_folder
-    from deltakit_eval.tasks.names import PREFIX, parse_variant
+    from deltakit_eval.tasks.names import PREFIX, find_variant, parse_variant
 
     named = any(word.split("=")[0] == "--include_path" for word in argv)
     if not argv or argv[0] in ("-h", "--help") or named:
         return list(argv)
     words = [part for word in argv for part in re.split(r"[=,\s]", word) if part.startswith(PREFIX)]
     wrapped = any(word.split("=")[0] == "--apply_chat_template" for word in argv)
+    for name in _asked(argv):
+        if name.startswith(PREFIX) and not set(name) & set("*?["):  # lm-eval's message for one would be a traceback
+            find_variant(name)
     for variant in map(parse_variant, words):
         if variant is not None and variant.style.chat and not wrapped:
             raise RecipeError(f"{variant.full} needs the chat template", remedy="add --apply_chat_template")
     return [*argv, "--include_path", str(write_folder(folder, words))]
+
+
+def _asked(argv: Sequence[str]) -> list[str]:
+    """The names behind --tasks, with commas or spaces between."""
+    found, open_ = list[str](), False
+    for word in argv:
+        option, _, value = word.partition("=") if word.startswith("-") else ("", "", word)
+        open_ = option in ("--tasks", "-t") if option else open_
+        found += [name for name in value.split(",") if name] if open_ else []
+    return found
 
 
 def main() -> None:
@@ -66,7 +79,8 @@ def main() -> None:
             sys.argv[1:] = with_tasks(sys.argv[1:], Path(folder))
             cli_evaluate()
         except DeltakitError as error:
-            sys.exit(f"error: {error.message}\n{error.remedy or ''}".rstrip())
+            print(f"error: {error}", file=sys.stderr)
+            sys.exit(error.exit_code)
 
 
 if __name__ == "__main__":

@@ -97,7 +97,8 @@ class DeltakitLM(TemplateLM):  # type: ignore[misc]
     def apply_chat_template(self, chat_history: list[dict[str, str]], add_generation_prompt: bool = True) -> str:
         """The tokenizer's own chat template as text; InputError if it has none."""
         if not self.tokenizer.chat_template:
-            raise InputError("the model's tokenizer has no chat template", remedy="leave --chat-template out")
+            remedy = "leave --chat-template out, and take another style than chat"
+            raise InputError("the model's tokenizer has no chat template", remedy=remedy)
         text: str = self.tokenizer.apply_chat_template(
             chat_history, tokenize=False, add_generation_prompt=add_generation_prompt
         )

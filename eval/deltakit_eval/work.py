@@ -18,7 +18,7 @@ from deltakit_eval.backends import check_backend, check_place
 from deltakit_eval.modes import set_mode
 from deltakit_eval.results import plain, short_name
 from deltakit_eval.sampled import Sampling
-from deltakit_eval.tasks import load_tasks
+from deltakit_eval.tasks import load_tasks, takes_style
 
 __all__ = ["LOSS", "Settings", "Work", "prepare"]
 
@@ -145,6 +145,11 @@ def prepare(tasks: Sequence[str], settings: Settings, data: Any = None, loss: Pa
         raise RecipeError("nothing to measure", remedy="give --tasks or --loss")
     if loss is not None and settings.style is not None:
         prompt_style(settings.style)  # records are trained on in a style that shows no examples
+    elif settings.style is not None and not any(map(takes_style, tasks)):
+        raise RecipeError(
+            f"style {settings.style!r}: no task here takes it",
+            remedy="leave it out: it is for tasks of ours that are named without a style",
+        )
     given = {"data": data, "limit": settings.limit, "seed": settings.seed, "split": settings.split}
     given["subset"] = settings.subset
     loaded = load_tasks(tasks, style=settings.style, **given) if tasks else {}

@@ -34,10 +34,30 @@ def test_a_chat_variant_is_not_asked_bare(tmp_path: Path) -> None:
     assert with_tasks([*asked, "--apply_chat_template"], tmp_path)[-1] == str(tmp_path)
 
 
-def test_an_error_of_ours_ends_the_command_line_with_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sys, "argv", ["lm_eval", "run", "--tasks", "deltakit_gsm8k_chat"])
-    with pytest.raises(SystemExit, match="error: deltakit_gsm8k_chat needs the chat template"):
+@pytest.mark.parametrize(
+    ("tasks", "says"),
+    [
+        (
+            ["deltakit_gsm8k_chat"],
+            "error: deltakit_gsm8k_chat needs the chat template\nhint: add --apply_chat_template",
+        ),
+        (["deltakit_gsm8k,deltakit_toy_mth"], "unknown task 'deltakit_toy_mth'\nhint: did you mean 'toy_math'?"),
+        (["deltakit_gsm8k", "deltakit_toy_math_cot2"], "unknown task 'deltakit_toy_math_cot2'"),
+    ],
+)
+def test_an_error_of_ours_ends_the_command_line_with_one_sentence_and_its_code(
+    tasks: list[str], says: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["lm_eval", "run", "--tasks", *tasks])
+    with pytest.raises(SystemExit) as stopped:
         main()
+    assert stopped.value.code == 2
+    assert says in capsys.readouterr().err
+
+
+def test_patterns_of_task_names_are_lm_evals_business(tmp_path: Path) -> None:
+    asked = ["run", "--tasks", "deltakit_gsm8k*", "--output_path", "deltakit_results"]
+    assert with_tasks(asked, tmp_path)[:-2] == asked
 
 
 def test_its_own_command_line_runs_our_model_on_our_task(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -24,6 +24,7 @@ __all__ = [
     "is_ours",
     "load_tasks",
     "short_name",
+    "takes_style",
     "task_manager",
     "task_names",
     "wants_chat",
@@ -103,6 +104,22 @@ def _ours(variant: Variant, metadata: Mapping[str, Any]) -> Any:
     return loaded[variant.full]
 
 
+def _theirs(name: str, split: str, subset: int | None) -> dict[str, Any]:
+    """Tasks that are not ours; RecipeError for settings that only ours heed."""
+    loaded = load_stock(name.removeprefix(STOCK))  # first: a slip of the keyboard is told as one
+    if subset is not None:
+        raise RecipeError(f"subset draws from our tasks, {name!r} is none", remedy="use limit")
+    if split != "test":
+        raise RecipeError(f"split is of our tasks, {name!r} is none", remedy="ask it without a split")
+    return loaded
+
+
+def takes_style(name: str) -> bool:
+    """Is it one of ours, named without a style?"""
+    found = None if name.startswith(STOCK) else parse_variant(name)
+    return found is not None and name.removeprefix(PREFIX) == found.task.name
+
+
 def _chosen(name: str, style: str | None) -> Variant | None:
     """One of ours, in the style that its name says, else in `style`, else in its own."""
     found = None if name.startswith(STOCK) else parse_variant(name)
@@ -144,12 +161,6 @@ def load_tasks(
     for name, variant in chosen.items():
         if variant is not None:
             loaded[variant.full] = _ours(variant, {**metadata, "data": _data_of(variant, data)})
-        elif subset is not None:
-            raise RecipeError(f"subset draws from our tasks, {name!r} is none", remedy="use limit")
-        elif split != "test":
-            raise RecipeError(
-                f"split chooses documents of our tasks, {name!r} is none", remedy="ask it without a split"
-            )
         else:
-            loaded.update(load_stock(name.removeprefix(STOCK)))
+            loaded.update(_theirs(name, split, subset))
     return loaded

@@ -129,7 +129,11 @@ def documents(
         count = limit or max(TOY_COUNT, subset or 0)
         rows = _toy(task, count, seed, split) if task.toy else _hub(task, limit, split)
     chosen = rows if subset is None else drawn(rows, subset, seed, task.name)
-    return [document(task, asked, row.line, row.value) for row in chosen]
+    try:
+        return [document(task, asked, row.line, row.value) for row in chosen]
+    except InputError as wrong:
+        where = f"{path or task.name}: these are no items of {task.name}"
+        raise InputError(f"{where}: {wrong.message}", remedy=wrong.remedy) from None
 
 
 def load(
