@@ -165,7 +165,7 @@ def _config(model: Mapping[str, Any], result: Mapping[str, Any]) -> dict[str, An
         "model": "deltakit",
         "model_args": {"pretrained": model["model"], "dtype": model.get("dtype")},
         "model_dtype": model.get("dtype"),
-        "model_sha": model.get("content"),
+        "model_sha": model.get("content") or model.get("identity"),  # as `report.paired.ours` takes it
         "batch_size": "auto",
         "batch_sizes": [],
         "device": model.get("device"),
