@@ -11,8 +11,8 @@ def ask(**given: object) -> Request:
 
 
 def drawn(probabilities: list[float], n: int = 4000, **given: object) -> list[float]:
-    logits = torch.log(torch.tensor([probabilities]))
-    tokens = [next_tokens(logits, [ask(temperature=1.0, seed=seed, **given)], 0)[0] for seed in range(n)]
+    logits = torch.log(torch.tensor([probabilities])).expand(n, -1)
+    tokens = next_tokens(logits, [ask(temperature=1.0, seed=seed, **given) for seed in range(n)], 0)
     return [tokens.count(i) / n for i in range(len(probabilities))]
 
 
