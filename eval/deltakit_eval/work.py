@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ __all__ = ["LOSS", "Settings", "Work", "prepare"]
 
 LOSS = "held-out loss"
 _ADDRESS = re.compile(r" at 0x[0-9a-f]+")
+_ENTRY = re.compile(r"entry=\\*['\"]([\w.]+):")
 
 
 @dataclass(frozen=True)
@@ -120,12 +122,14 @@ class Work:
         return [dict(doc) for doc in self.tasks[name].eval_docs][: self.settings.limit]
 
     def identity(self) -> dict[str, Any]:
-        """Per task its version, its configuration, the number and the digest of its documents."""
+        """Per task its version, its configuration, the number and the digest of its documents, and where it has them the
+        digests of those that examples are drawn from (`examples`) and of a user's own scorers (`programs`)."""
         found: dict[str, Any] = {}
         for name, task in self.tasks.items():
             documents = plain(self.documents(name))
             about = {"n": len(documents), "documents": digest(documents), "version": plain(task.VERSION)}
-            found[short_name(name)] = {**about, "config": _config(task)}
+            config = _config(task)
+            found[short_name(name)] = {**about, **_examples(task), **_programs(config), "config": config}
         if self.records:
             records = [[r.instruction, r.input, r.response] for r in self.records]
             found[LOSS] = {"n": len(records), "documents": digest(records), "style": self.settings.style or "alpaca"}
@@ -137,6 +141,20 @@ def _config(task: Any) -> dict[str, Any]:
     kept = {k: v for k, v in task.dump_config().items() if k not in ("metadata", "dataset_kwargs")}
     found: dict[str, Any] = json.loads(_ADDRESS.sub("", json.dumps(plain(kept))))
     return found
+
+
+def _examples(task: Any) -> dict[str, str]:
+    """Of a task that shows examples drawn from other documents. Ours have theirs in the prompt."""
+    return {"examples": digest(plain(list(task.fewshot_docs())))} if task.get_config("num_fewshot") else {}
+
+
+def _programs(config: Mapping[str, Any]) -> dict[str, dict[str, str]]:
+    """The modules of a user's own that the mode names, each with the digest of its file."""
+    mode = str((config.get("generation_kwargs") or {}).get("mode", ""))
+    specs = {module: find_spec(module) for module in _ENTRY.findall(mode)}
+    files = {module: spec.origin for module, spec in specs.items() if spec is not None}
+    found = {module: digest(Path(file).read_bytes()) for module, file in files.items() if file and Path(file).is_file()}
+    return {"programs": found} if found else {}
 
 
 def prepare(tasks: Sequence[str], settings: Settings, data: Any = None, loss: Path | None = None) -> Work:

@@ -49,3 +49,31 @@ def test_usage_errors(tmp_path: Path) -> None:
         Settings(style="alpca")
     with pytest.raises(InputError):
         prepare([], Settings(), loss=tmp_path / "nothing.jsonl")
+
+
+def test_a_scorer_of_the_users_own_counts_with_its_text(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(tmp_path))
+    by = "majority(weights=\"program(entry='marks:count')\")"
+    found = []
+    for text in ("return [1.0 for a in answers]", "return [2.0 for a in answers]"):
+        (tmp_path / "marks.py").write_text(f"def count(prompt, answers):\n    {text}\n")
+        work = prepare(["toy_math"], Settings(limit=1, mode=f"best_of(n=2, by={by!r})"))
+        found.append(work.identities()["deltakit_toy_math"])
+        assert list(work.identity()["tasks"]["toy_math"]["programs"]) == ["marks"]
+    assert found[0] != found[1]
+
+
+def test_documents_that_examples_are_drawn_from_count(tmp_path: Path) -> None:
+    settings = {
+        "task": "shown", "dataset_path": "json", "output_type": "generate_until", "test_split": "test",
+        "fewshot_split": "train", "num_fewshot": 1, "doc_to_text": "{{q}}", "doc_to_target": "{{a}}",
+        "metric_list": [{"metric": "exact_match"}],
+        "dataset_kwargs": {"data_files": {s: str(tmp_path / f"{s}.jsonl") for s in ("train", "test")}},
+    }  # fmt: skip
+    (tmp_path / "shown.yaml").write_text(json.dumps(settings))
+    (tmp_path / "test.jsonl").write_text('{"q": "1 + 1", "a": "2"}\n')
+    found = []
+    for shown in ("3", "three"):
+        (tmp_path / "train.jsonl").write_text(json.dumps({"q": "1 + 2", "a": shown}) + "\n")
+        found.append(prepare([str(tmp_path / "shown.yaml")], Settings()).identities()["shown"])
+    assert found[0] != found[1]
