@@ -64,9 +64,9 @@ def test_what_cannot_be_read_is_left_to_others() -> None:
     "text", ["-" * 900, "x+" * 450 + "x", "x^{99}" * 150, "2^{9999}" * 120, "(" * 300 + "1" + ")" * 300]
 )
 def test_the_longest_answers_take_no_time(text: str) -> None:
-    start = time.monotonic()
+    start = time.process_time()
     assert same_shape(text, "x+1").same is not True
-    assert time.monotonic() - start < 5
+    assert time.process_time() - start < 5
 
 
 NUMBER = st.fractions(max_denominator=20).map(

@@ -47,17 +47,17 @@ def test_different(one: str, other: str) -> None:
     "text", ["10^{10^{10^{10}}}", "(2.5^{99999})^{99999}", "1/0", "0^0", "(10000!)!", r"\ln 0", "2500!^{2500}"]
 )
 def test_what_has_no_usable_value_settles_nothing_and_takes_no_time(text: str) -> None:
-    start = time.monotonic()
+    start = time.process_time()
     assert same(text, "3") is not True
     assert same_value(read_term(text), read_term(text)) in (None, True)
-    assert time.monotonic() - start < 5
+    assert time.process_time() - start < 5
 
 
 def test_towers_of_functions_end() -> None:
-    start = time.monotonic()
+    start = time.process_time()
     for text in (r"\exp(\exp(\exp(\exp(9))))", r"\sin(10^{9000})", r"\cosh(\cosh(\cosh(99)))", r"e^{e^{e^{e^9}}}"):
         assert same_value(read_term(text), read_term("3")) is not True
-    assert time.monotonic() - start < 5
+    assert time.process_time() - start < 5
 
 
 @pytest.mark.parametrize(

@@ -29,7 +29,7 @@ def test_algebra_is_done_and_an_endless_item_is_killed_and_said(worker: Worker) 
     assert worker.same(*SQUARE, 20) == Compared(True, "")
     start = time.monotonic()
     assert worker.same(ENDLESS, "3", 0.5) == Compared(False, "timeout")
-    assert time.monotonic() - start < 5
+    assert time.monotonic() - start < 10  # it ends itself: nobody waited for GRACE and killed it
     assert worker.same("x", "y", 20) == Compared(False, "")
 
 

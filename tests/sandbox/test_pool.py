@@ -105,7 +105,7 @@ def test_limits_hold_without_isolation():
         began = time.monotonic()
         found = made.run(
             [
-                Run("import time\ntime.sleep(60)", 0.3),
+                Run("import time\ntime.sleep(600)", 0.3),
                 Run("x = bytearray(2 << 30)"),
                 Run("import os\nos._exit(0)"),
                 Run("import socket\nsocket.socket()"),
@@ -113,7 +113,7 @@ def test_limits_hold_without_isolation():
                 Run("import os\nprint(os.listdir('.'))"),
             ]
         )
-        assert time.monotonic() - began < 20
+        assert time.monotonic() - began < 120
         folder = made._workers[0].isolation
     assert folder is unsafe
     assert [o.status for o in found] == ["timeout", "memory", "exited", "error", "ok", "ok"]
