@@ -95,7 +95,7 @@ def _mixed(
 ) -> tuple[Station, list[tuple[str, Model]]]:
     """A station of all that can sit beside each other, and those that cannot."""
     sources = list(dict.fromkeys(model.source for _, model in company))
-    engine, tenants, alone = resident_engine(sources, host.device, host.dtype_of(company[0][1]), "fast")
+    engine, tenants, alone = resident_engine(sources, host.device, host.dtype_of(company[0][1]), "fast", host.limits)
     seated = [(name, model) for name, model in company if model.source in tenants]
     # a sum over resident terms is never rounded to the stored dtype, as a model's own weights are: other answers
     marked = {tenants[model.source]: digest([keys[name], "mixed"]) for name, model in seated}

@@ -122,7 +122,7 @@ class Work:
         return [dict(doc) for doc in self.tasks[name].eval_docs][: self.settings.limit]
 
     def identity(self) -> dict[str, Any]:
-        """Per task its version, its configuration, the number and the digest of its documents, and where it has them the
+        """Per task its version, configuration, number and digest of documents, and where it has them the
         digests of those that examples are drawn from (`examples`) and of a user's own scorers (`programs`)."""
         found: dict[str, Any] = {}
         for name, task in self.tasks.items():

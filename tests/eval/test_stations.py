@@ -77,6 +77,14 @@ def test_who_is_computed_in_another_dtype_sits_alone(names: dict[str, str]) -> N
     assert [(s.place, list(s.seats)) for s in found] == [("mixed", ["base", "less"]), ("swap", ["half"])]
 
 
+def test_a_mixed_batch_keeps_to_the_limits_too(names: dict[str, str]) -> None:
+    models = [(name, open_model(names[name])) for name in ("base", "half")]
+    host = Host(device="cpu", batch_tokens=64, max_rows=3)
+    (station,) = stations(models, {n: n for n in names}, host, Answers(), "mixed", 1)
+    engine: Any = station.backend.inner
+    assert (engine.batch_tokens, engine.max_rows) == (64, 3)
+
+
 def test_two_names_for_one_model_are_two_seats(names: dict[str, str]) -> None:
     twice = {"a": names["half"], "b": names["half"], "base": names["base"]}
     (station,) = placed(twice, "mixed")

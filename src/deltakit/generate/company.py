@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from deltakit.delta.adapter import is_adapter
 from deltakit.delta.file.container import is_delta
@@ -33,13 +34,14 @@ def companies(models: Sequence[str]) -> list[list[str]]:
 
 
 def resident_engine(
-    models: Sequence[str], device: str, dtype: str, hold: str
+    models: Sequence[str], device: str, dtype: str, hold: str, limits: Mapping[str, Any] | None = None
 ) -> tuple[Engine, dict[str, str | None], list[str]]:
     """An engine over the base of these models; the name within it of each model that it serves, the base itself being
-    None; and those that it cannot serve beside others (a warning says why), to be served alone."""
+    None; and those that it cannot serve beside others (a warning says why), to be served alone. `limits`: the engine's
+    batch_tokens and max_rows."""
     base = base_of(models[0])
     resident = ResidentBase.open(base, device=device, dtype=dtype, hold=hold)
-    engine = Engine.over(resident)
+    engine = Engine.over(resident, **(limits or {}))
     tenants: dict[str, str | None] = {}
     alone = []
     for model in models:

@@ -47,13 +47,14 @@ def pick_device(name: str = "auto") -> str:
 class Host:
     """Serves models one after the other. dtype "auto" is float32 on the CPU, elsewhere as the weights are stored.
 
-    `swapped` tells whether the last model was written over the one before; `content` is the digest of its bytes.
+    `limits` are the engines' batch_tokens and max_rows. `swapped` tells whether the last model was written over the one
+    before; `content` is the digest of its bytes.
     """
 
     def __init__(self, device: str = "auto", dtype: str = "auto", batch_tokens: int = 0, max_rows: int = 0) -> None:
         self.device = pick_device(device)
         self._dtype = dtype
-        self._limits: dict[str, Any] = {k: v for k, v in (("batch_tokens", batch_tokens), ("max_rows", max_rows)) if v}
+        self.limits: dict[str, Any] = {k: v for k, v in (("batch_tokens", batch_tokens), ("max_rows", max_rows)) if v}
         self._model: Any = None
         self._config: Any = None
         self._tokenizer: tuple[Any, Any] = (None, None)
@@ -73,7 +74,7 @@ class Host:
             self._model = load_model(witness, opened.sidecar, self.dtype, self.device)
         self._config, self.content = config, witness.content()
         tokenizer = self._tokenizer_of(opened.sidecar)
-        return Engine(self._model, tokenizer, eos_ids(tokenizer, opened.sidecar), **self._limits)
+        return Engine(self._model, tokenizer, eos_ids(tokenizer, opened.sidecar), **self.limits)
 
     def dtype_of(self, opened: Opened) -> str:
         """The dtype that a model is computed in, which becomes `dtype`."""

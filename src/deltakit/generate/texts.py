@@ -64,7 +64,8 @@ def generate_texts(
     for company in companies(names):
         alone = company
         if len(company) > 1:
-            engine, tenants, alone = resident_engine(company, host.device, host.dtype_of(open_model(company[0])), hold)
+            dtype = host.dtype_of(open_model(company[0]))
+            engine, tenants, alone = resident_engine(company, host.device, dtype, hold, host.limits)
             if tenants:
                 said |= dict(zip(tenants, ask(engine, [*tenants.values()]), strict=True))
                 assert engine.resident is not None
