@@ -73,6 +73,20 @@ def test_slots_are_refilled_so_that_few_passes_run_half_empty(
     assert widths[:30] == [4] * 30
 
 
+def test_rows_that_outgrow_their_slots_go_on_in_wider_ones(
+    pair: tuple[Any, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    draw = random.Random(2)
+    requests = [Request(tuple(draw.randrange(3, 320) for _ in range(9)), 50 if i % 5 == 1 else 6) for i in range(12)]
+    want = decoded(pair, requests, eos=-1)
+    monkeypatch.setattr("deltakit.generate.scheduler._ROOM", 8)
+    made: list[tuple[int, int]] = []
+    real = SlotCache.of
+    monkeypatch.setattr(SlotCache, "of", lambda model, slots, n: made.append((slots, n)) or real(model, slots, n))
+    assert decoded(pair, requests, Limits(118, 8, 64, 1 << 20), eos=-1) == want
+    assert made == [(6, 17), (3, 39), (2, 59)]  # of full length only two would fit
+
+
 def test_every_row_ends_by_its_own_eos_stop_or_length(pair: tuple[Any, Any]) -> None:
     free = decoded(pair, asked(12), eos=-1)
     eos = free[6][0][2]
@@ -89,8 +103,10 @@ def test_tenants_of_one_batch_say_what_transformers_says_with_their_weights(tmp_
             resident.attach(name, text)
     template = tuple(range(10, 30))
     requests = [Request((*template, *range(40, 41 + i)), 4 + i, tenant=name) for i in range(6) for name in made.texts]
+    # The first to end fills its slot: it must not grow beyond it while it runs on.
+    requests.append(Request(tuple(range(10, 50)), 2, tenant=next(name for name in made.texts if name)))
     told: list[int] = []
-    found = Engine.over(resident, max_rows=17).generate(requests, lambda i, completion: told.append(i))
+    found = Engine.over(resident, max_rows=20).generate(requests, lambda i, completion: told.append(i))
     assert sorted(told) == list(range(len(requests)))  # rows that have ended run on for a while, unheard
     for name, text in made.texts.items():
         alone = written(text, rounded=False)

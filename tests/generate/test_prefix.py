@@ -2,7 +2,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from deltakit.generate import prefix as module
-from deltakit.generate.prefix import Prefix, Sequenced, shared_prefixes
+from deltakit.generate.prefix import Prefix, Sequenced, most_kept, shared_prefixes
 
 
 def asked(*prompts: list[int], tenant: str | None = None) -> list[Sequenced]:
@@ -45,6 +45,15 @@ def test_tenants_share_nothing_and_little_is_not_worth_it() -> None:
     assert (found[0].tenant, found[0].users) == ("a", 3)
     assert shared_prefixes(asked([*TEMPLATE, 1], [*TEMPLATE, 2])) == [None, None]  # 40 tokens saved
     assert shared_prefixes(asked(*([7] * 10 + [i] for i in range(50)))) == [None] * 50  # short
+
+
+def test_what_is_kept_at_most_depends_on_how_many_are_computed_at_once() -> None:
+    one, two = Prefix(None, (1,) * 30, None), Prefix(None, (2,) * 20, None)
+    deep = Prefix(None, (1,) * 45, one)
+    order = [one, None, deep, two, two, None]
+    assert [most_kept(order, n) for n in (1, 2, 6)] == [45, 65, 65]
+    assert most_kept([two, two, None, one, one], 1) == 30
+    assert most_kept([], 3) == most_kept([None], 1) == 0
 
 
 def test_the_last_user_drops_what_is_kept() -> None:

@@ -1,3 +1,4 @@
+from deltakit.generate.prefix import Prefix
 from deltakit.generate.request import Request
 from deltakit.generate.scheduler import Row, Scheduler, ordered
 
@@ -19,6 +20,30 @@ def test_slots_are_as_wide_as_the_longest_row_and_as_many_as_the_budget_holds() 
     assert Scheduler(rows(*[50] * 9), 120, 8).lay_out() == (2, 50)
     assert Scheduler(rows(*[50] * 9), 10_000, 8).lay_out() == (8, 50)
     assert Scheduler(rows(50), 10, 8).lay_out() == (1, 50)  # a row longer than the budget runs alone
+
+
+def test_slots_are_narrower_where_few_of_full_length_would_fit_and_widen_for_those_that_need_it() -> None:
+    plan = Scheduler([Row(i, Request((1,) * 44, 2000 if i == 0 else 900)) for i in range(20)], 6000, 16)
+    assert plan.lay_out() == (16, 375)  # 2044 wide there would be two; 300 would do for a start
+    held = plan.admitted()
+    held[0].tokens += [7] * 332
+    plan.put_off(held[0])
+    assert held[0].over
+    assert (plan.waiting, plan.left) == (4, 5)
+    plan.release(held[0])
+    assert plan.shrink([])  # memory: the others are answered
+    assert plan.lay_out() == (5, 1200)
+    (first, *_) = plan.admitted()
+    assert (first.index, first.length, first.over) == (0, 376, False)
+    assert Scheduler(rows(*[300] * 20), 3000, 16).lay_out() == (10, 300)  # little shorter is not worth it
+
+
+def test_prefixes_kept_beside_the_cache_count() -> None:
+    shared = Prefix(None, (1,) * 100, None, users=9)
+    plan = Scheduler([Row(i, Request((1,) * 110, 40), shared) for i in range(9)], 1000, 8)
+    assert plan.lay_out() == (6, 150)
+    plan = Scheduler([Row(i, Request((1,) * 110, 40), shared) for i in range(9)], 150, 8)
+    assert plan.lay_out() == (1, 150)
 
 
 def test_rows_are_let_in_once_enough_slots_are_free() -> None:

@@ -40,7 +40,7 @@ PROMPTS = st.one_of(
     TAILS.map(lambda tail: TEMPLATE + tail),
     st.sampled_from([(5,), TEMPLATE, TEMPLATE + tuple(range(150, 180)), TEMPLATE + tuple(range(150, 181))]),
 )
-DRAWN = st.one_of(
+DRAWN: Any = st.one_of(
     st.just({}),
     st.fixed_dictionaries({
         "temperature": st.sampled_from([0.5, 1.0, 3.0]), "top_p": st.sampled_from([1.0, 0.9, 1e-9]),
@@ -70,10 +70,11 @@ def room_for(rows: int) -> Iterator[None]:
 
 @settings(max_examples=12, derandomize=True, deadline=None)
 @given(
-    st.lists(REQUESTS, max_size=14), st.integers(1, 6), st.integers(1, 80), st.integers(1, 700), st.integers(1, 6)
+    st.lists(REQUESTS, max_size=14), st.integers(1, 6), st.integers(1, 80), st.integers(1, 700), st.integers(1, 6),
+    st.integers(1, 5),
 )  # fmt: skip
 def test_answers_are_those_of_each_request_alone(
-    asked: list[Request], rows: int, chunk: int, tokens: int, fitting: int
+    asked: list[Request], rows: int, chunk: int, tokens: int, fitting: int, room: int
 ) -> None:
     want = [alone(request) for request in asked]
     told: dict[int, Completion] = {}
@@ -82,8 +83,9 @@ def test_answers_are_those_of_each_request_alone(
         assert i not in told
         told[i] = found
 
-    limits = {"max_rows": rows, "batch_tokens": tokens, "chunk": chunk}
-    with room_for(fitting):
+    limits: Any = {"max_rows": rows, "batch_tokens": tokens, "chunk": chunk}
+    with room_for(fitting), pytest.MonkeyPatch.context() as patch:
+        patch.setattr("deltakit.generate.scheduler._ROOM", room)
         assert Engine(*pair(), EOS, **limits).generate(asked, done) == want
     assert [told[i] for i in range(len(asked))] == want
     assert Engine(*pair(), EOS, form="static", **limits).generate(asked) == want
@@ -98,7 +100,7 @@ def test_scores_are_those_of_each_pair_alone(
     pairs: list[tuple[tuple[int, ...], tuple[int, ...]]], rows: int, chunk: int, tokens: int
 ) -> None:
     want = Reference(*pair(), EOS).score(pairs)
-    limits = {"max_rows": rows, "batch_tokens": tokens, "chunk": chunk}
+    limits: Any = {"max_rows": rows, "batch_tokens": tokens, "chunk": chunk}
     for form in ("slots", "static"):
         found = Engine(*pair(), EOS, form=form, **limits).score(pairs)
         assert [greedy for _, greedy in found] == [greedy for _, greedy in want]

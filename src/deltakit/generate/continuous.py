@@ -30,8 +30,8 @@ Ended = Callable[[int, list[int], str], None]
 
 @dataclass(frozen=True)
 class Limits:
-    """`tokens`: positions of the cache, all slots together; `rows` at once; `chunk`: tokens of prompts in one pass;
-    `logits`: elements of logits that a pass may make."""
+    """`tokens`: positions of the cache, all slots and the prefixes kept beside it together; `rows` at once; `chunk`:
+    tokens of prompts in one pass; `logits`: elements of logits that a pass may make."""
 
     tokens: int
     rows: int
@@ -42,14 +42,15 @@ class Limits:
 def decode_slots(model: Any, requests: Sequence[Request], voices: Voices, limits: Limits, ended: Ended) -> None:
     """Answer all requests; `ended(i, tokens with EOS, reason)` as each row ends.
 
-    A row's answer does not depend on its neighbours beyond float rounding. Memory that runs out halves the slots, and
-    the rows go on from where they were; ResourceError if one row alone does not fit.
+    A row's answer does not depend on its neighbours beyond float rounding. Rows that outgrow their slots go on in
+    wider ones; memory that runs out halves the slots, and the rows go on from where they were; ResourceError if one row
+    alone does not fit.
     """
     rows = _rows(requests)
     plan = Scheduler(rows, limits.tokens, limits.rows)
     attend = kernel_for(model, sum(row.request.length for row in rows))
     with hooked(model):
-        while plan.waiting:
+        while plan.left:
             run = _Run(model, voices, plan, limits, ended, attend)
             error = run.until_full()
             left = [row for row in run.held if not row.over]
@@ -115,7 +116,7 @@ class _Run:
         logits = _stacked([first[i] for i in range(len(rows))])
         chosen = choose(logits, [row.request for row in rows], [len(row.tokens) for row in rows])
         going, index = self._ending(rows, chosen)
-        new = torch.tensor([[r.slot, len(r.request.prompt) + len(r.tokens)] for r in going], dtype=torch.int32)
+        new = torch.tensor([[r.slot, r.length] for r in going], dtype=torch.int32)
         new = new.reshape(-1, 2).to(self._slots.device)
         self._tokens = torch.cat([self._tokens, chosen[index]])
         self._slots, self._lengths = torch.cat([self._slots, new[:, 0]]), torch.cat([self._lengths, new[:, 1]])
@@ -129,7 +130,7 @@ class _Run:
         logits = self._steps.decode(self._tokens, self._slots, self._lengths, self._names, self._width)
         self._tokens = choose(logits, self._requests, [len(row.tokens) for row in self.held])
         self._lengths = self._lengths + 1
-        self._width += 1
+        self._width = min(self._width + 1, self._plan.positions)
         going, index = self._ending(self.held, self._tokens)
         over = len(self.held) - len(going)
         if over >= max(1, len(self.held) // _SHARE if self._mixed else 1):
@@ -145,7 +146,7 @@ class _Run:
         self.held = rows
         self._requests = [row.request for row in rows]
         self._names = tuple(request.tenant for request in self._requests)
-        self._width = max((len(row.request.prompt) + len(row.tokens) for row in rows), default=0)
+        self._width = min(max((row.length for row in rows), default=0), self._plan.positions)
         self._mixed = any(name is not None for name in self._names)
 
     def _ending(self, rows: list[Row], chosen: torch.Tensor) -> tuple[list[Row], torch.Tensor]:
@@ -160,6 +161,8 @@ class _Run:
             if reason:
                 row.over = True
                 self._ended(row.index, row.tokens, reason)
+            elif row.length > self._plan.positions:
+                self._plan.put_off(row)
             else:
                 going.append(at)
         return [rows[at] for at in going], torch.tensor(going, dtype=torch.long, device=chosen.device)

@@ -14,7 +14,7 @@ from deltakit.generate.decode import decode
 from deltakit.generate.families import unfit
 from deltakit.generate.forecast import room
 from deltakit.generate.hook import hooked
-from deltakit.generate.prefix import shared_prefixes
+from deltakit.generate.prefix import most_kept, shared_prefixes
 from deltakit.generate.request import Completion, Request
 from deltakit.generate.scheduler import ordered
 from deltakit.generate.score import score, score_slots
@@ -35,8 +35,9 @@ _LOGITS = 1 << 27  # elements of logits that one scoring batch may make
 
 @dataclass(frozen=True)
 class Engine:
-    """`eos` ids end an answer; `batch_tokens` bounds rows times (prompt + answer) of a batch (0: 32,768, on a GPU what
-    fits), `max_rows` its rows; over slots both are also bounded by the memory that is free.
+    """`eos` ids end an answer; `batch_tokens` bounds the positions of keys and values of a batch (0: 32,768, on a GPU
+    what fits), `max_rows` its rows; over slots both are also bounded by the memory that is free. A row takes as many as
+    its prompt and the longest answer that it may give, over slots fewer at first (see `Scheduler`).
 
     `chunk` bounds the tokens of prompts that one pass computes. `form` "auto" runs over slots where the architecture is
     known, else in static batches; "slots" and "static" insist. Over a `resident` base every request may name a tenant,
@@ -142,8 +143,9 @@ class Engine:
                 done(i, value)
 
         if slotted:
+            kept_beside = most_kept([shared[i] for i in order], self.max_rows)
             with hooked(self.model):
-                self._run(lengths, self._room(lengths), run, order)
+                self._run(lengths, self._room(lengths) - kept_beside, run, order)
         else:
             self._run(lengths, min(self.batch_tokens or _TOKENS, kept), run)
         return [out[i] for i in range(len(pairs))]

@@ -5,13 +5,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import accumulate
 from typing import TypeAlias
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-__all__ = ["Prefix", "Sequenced", "shared_prefixes"]
+__all__ = ["Prefix", "Sequenced", "most_kept", "shared_prefixes"]
 
 _SHORT = 16  # tokens by which a prefix is at least longer than the one it stands on
 _WORTH = 64  # tokens saved below which another forward pass costs more
@@ -86,6 +87,22 @@ def shared_prefixes(prompts: Sequence[Sequenced]) -> list[Prefix | None]:
         if found:
             found.users += 1
     return out
+
+
+def most_kept(prefixes: Sequence[Prefix | None], together: int) -> int:
+    """Positions of prefixes that are kept at most at one time, where prompts are computed in this order, `together` of
+    them at once."""
+    first: dict[Prefix, int] = {}
+    last: dict[Prefix, int] = {}
+    for i, prefix in enumerate(prefixes):
+        for one in prefix.chain() if prefix else ():
+            first.setdefault(one, i)
+            last[one] = i
+    changes = [0] * (len(prefixes) + 1)
+    for one, at in first.items():
+        changes[max(0, at - together + 1)] += len(one.tokens) - one.start
+        changes[last[one] + 1] -= len(one.tokens) - one.start
+    return max(accumulate(changes))
 
 
 def _equal(one: _Coded, other: _Coded, known: int) -> int:
