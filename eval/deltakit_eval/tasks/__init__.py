@@ -15,7 +15,7 @@ from deltakit.errors import RecipeError
 from deltakit.prompts import check_style
 from deltakit.registry import did_you_mean
 from deltakit_eval.tasks.names import PREFIX, STOCK, Variant, find_variant, parse_variant, short_name, task_names
-from deltakit_eval.tasks.stock import load_stock
+from deltakit_eval.tasks.stock import load_stock, mentioned
 
 __all__ = [
     "PREFIX",
@@ -106,12 +106,14 @@ def _ours(variant: Variant, metadata: Mapping[str, Any]) -> Any:
 
 def _theirs(name: str, split: str, subset: int | None) -> dict[str, Any]:
     """Tasks that are not ours; RecipeError for settings that only ours heed."""
-    loaded = load_stock(name.removeprefix(STOCK))  # first: a slip of the keyboard is told as one
+    stock = name.removeprefix(STOCK)
+    if (subset is not None or split != "test") and not mentioned(stock):
+        load_stock(stock)  # a slip of the keyboard is told as one; what is known need not be fetched to be refused
     if subset is not None:
         raise RecipeError(f"subset draws from our tasks, {name!r} is none", remedy="use limit")
     if split != "test":
         raise RecipeError(f"split is of our tasks, {name!r} is none", remedy="ask it without a split")
-    return loaded
+    return load_stock(stock)
 
 
 def takes_style(name: str) -> bool:
