@@ -13,6 +13,7 @@ from deltakit.errors import InputError, RecipeError
 from deltakit.generate import Host
 from deltakit.generate.backend import Backend
 from deltakit.generate.play import Weigh, perform
+from deltakit.manifest import digest
 from deltakit.registry import did_you_mean
 from deltakit_eval.answering import Answering, Endings, Sandbox, fit
 from deltakit_eval.asking import pair_of, play_of
@@ -91,8 +92,9 @@ class DeltakitLM(TemplateLM):  # type: ignore[misc]
 
     @property
     def tokenizer_name(self) -> str:
-        """A name for lm-eval's request cache."""
-        return type(self.tokenizer).__name__
+        """A name for lm-eval's request cache, which holds prompts as the chat template made them: one a template."""
+        marks = [self.tokenizer.chat_template, self.tokenizer.bos_token, self.tokenizer.eos_token]
+        return f"{type(self.tokenizer).__name__}-{digest(marks)[-12:]}"
 
     def apply_chat_template(self, chat_history: list[dict[str, str]], add_generation_prompt: bool = True) -> str:
         """The tokenizer's own chat template as text; InputError if it has none."""

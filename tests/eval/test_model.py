@@ -75,6 +75,14 @@ def test_bos_in_the_text_is_not_doubled(engine: Engine) -> None:
     assert (lm.prefix_token_id, lm.eot_token_id, lm.max_length) == (1, 2, 768)
 
 
+def test_prompts_of_two_chat_templates_are_cached_apart(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    lm, names = DeltakitLM(engine), set[str]()
+    for template in (None, "{{ messages }}", "{{ messages[0].content }}"):
+        monkeypatch.setattr(engine.tokenizer, "chat_template", template)
+        names |= {lm.tokenizer_name, lm.tokenizer_name}
+    assert len(names) == 3
+
+
 def test_an_empty_prompt_begins_with_bos(engine: Engine) -> None:
     assert DeltakitLM(engine).encode("") == [1]
     assert len(DeltakitLM(engine).generate_until([asked("", GREEDY)])) == 1
