@@ -95,7 +95,9 @@ def test_every_row_ends_by_its_own_eos_stop_or_length(pair: tuple[Any, Any]) -> 
         assert (after, reason) == (before[:at], "eos" if eos in before else "length")
 
 
-def test_tenants_of_one_batch_say_what_transformers_says_with_their_weights(tmp_path: Path) -> None:
+def test_tenants_of_one_batch_say_what_transformers_says_with_their_weights(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     made = world(tmp_path, "qwen2")
     resident = ResidentBase.open(str(made.base))
     for name, text in made.texts.items():
@@ -108,6 +110,9 @@ def test_tenants_of_one_batch_say_what_transformers_says_with_their_weights(tmp_
     told: list[int] = []
     found = Engine.over(resident, max_rows=20).generate(requests, lambda i, completion: told.append(i))
     assert sorted(told) == list(range(len(requests)))  # rows that have ended run on for a while, unheard
+    with monkeypatch.context() as patch:
+        patch.setattr("deltakit.generate.scheduler._ROOM", 2)  # and rows that have outgrown their slots
+        assert Engine.over(resident, max_rows=20, batch_tokens=600).generate(requests) == found
     for name, text in made.texts.items():
         alone = written(text, rounded=False)
         for completion, request in zip(found, requests, strict=True):
