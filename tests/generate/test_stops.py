@@ -3,6 +3,8 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from deltakit.checkpoint import Sidecar
 from deltakit.generate.stops import Stops, cut, eos_ids
@@ -97,3 +99,56 @@ def test_eos_ids_of_tokenizer_and_both_configs_are_joined() -> None:
     files = {"config.json": b'{"eos_token_id": 7}', "generation_config.json": b'{"eos_token_id": [7, 9]}'}
     assert eos_ids(tokenizer, Sidecar(files)) == {2, 7, 9}
     assert eos_ids(SimpleNamespace(eos_token_id=None), Sidecar({"config.json": b'{"eos_token_id": null}'})) == set()
+
+
+PIECES = [
+    "\u2581",
+    "a",
+    "b",
+    "\u00e9",
+    "ab",
+    "\u2581a",
+    "\n",
+    "ba",
+    "##",
+    "\u2581Q",
+    "Q:",
+    "\u65e5",
+    "a\nb",
+    "\u2581\u2581",
+]
+STRINGS = ["a", "ab", " a", "\u00e9", "\n\n", "\u65e5", "\u00e9\u65e5", "\nQ:", " ", "##", "b a", "  ", "</s>"]
+
+
+@pytest.fixture(scope="module")
+def pieces() -> Any:
+    """A tokenizer as Llama's: marks for spaces, of which a text loses the first, and bytes where a piece is missing."""
+    from tokenizers import Tokenizer, decoders, models
+    from transformers import PreTrainedTokenizerFast
+
+    known = ["<unk>", "<s>", "</s>", *(f"<0x{byte:02X}>" for byte in range(256)), *PIECES]
+    made = Tokenizer(models.BPE({piece: i for i, piece in enumerate(known)}, [], byte_fallback=True, unk_token="<unk>"))
+    made.decoder = decoders.Sequence(
+        [decoders.Replace("\u2581", " "), decoders.ByteFallback(), decoders.Fuse(), decoders.Strip(" ", 1, 0)]
+    )
+    made.add_special_tokens(known[:3])
+    return PreTrainedTokenizerFast(tokenizer_object=made, unk_token="<unk>", bos_token="<s>", eos_token="</s>")
+
+
+@settings(max_examples=300, derandomize=True, deadline=None)
+@given(
+    st.lists(
+        st.integers(0, 2) | st.sampled_from([3 + b for b in "\u00e9\n\u65e5 aQ:#".encode()]) | st.integers(259, 272)
+    ),
+    st.lists(st.sampled_from(STRINGS), min_size=1, max_size=3),
+)
+def test_a_stop_string_is_found_where_the_whole_text_first_holds_it(
+    pieces: Any, tokens: list[int], stop: list[str]
+) -> None:
+    stops = Stops(pieces, frozenset())
+    for n in range(1, len(tokens) + 1):
+        text = pieces.decode(tokens[:n], skip_special_tokens=True, clean_up_tokenization_spaces=False)
+        there = any(s in text for s in stop) or ("</s>" in stop and tokens[n - 1] == 2)
+        assert stops.reason(tokens[:n], stop, 100) == ("stop" if there else "")
+        if there:
+            break
