@@ -21,7 +21,7 @@ from deltakit_eval.measure import SCORING, measure, size_of
 from deltakit_eval.named import read_named
 from deltakit_eval.work import Settings, Work, prepare
 
-__all__ = ["SCHEMA_VERSION", "evaluate", "plan_evaluation"]
+__all__ = ["SCHEMA_VERSION", "check_folders", "evaluate", "plan_evaluation"]
 
 SCHEMA_VERSION = 1
 _RESULTS = "results.json"
@@ -49,7 +49,7 @@ def evaluate(
     before any weights are read.
     """
     opened, work = _open(models, tasks, settings, data, loss)
-    _check_folders([*folders, *([cache] if cache else [])], _inputs(opened, loss))
+    check_folders([*folders, *([cache] if cache else [])], _inputs(opened, loss))
     for folder in folders:
         make_folder(folder)  # better told now than after hours
     plan = {"schema_version": SCHEMA_VERSION, "action": "eval", "versions": _versions(work.settings), **work.identity()}
@@ -93,7 +93,7 @@ def plan_evaluation(
 ) -> dict[str, Any]:
     """What `evaluate` would do, with all its checks and without reading weights: models, tasks, number of answers."""
     opened, work = _open(models, tasks, settings, data, loss)
-    _check_folders(folders, _inputs(opened, loss))
+    check_folders(folders, _inputs(opened, loss))
     if out is not None:
         check_apart(out.resolve(), [p.resolve() for p in _inputs(opened, loss)])
         check_output(out, overwrite)
@@ -129,7 +129,7 @@ def _inputs(opened: Sequence[tuple[str, Model]], loss: Path | None) -> list[Path
     return [*(p for _, model in opened for p in local_paths(model.source)), *([loss] if loss else [])]
 
 
-def _check_folders(folders: Sequence[Path], inputs: Sequence[Path]) -> None:
+def check_folders(folders: Sequence[Path], inputs: Sequence[Path]) -> None:
     """InputError for a folder to be written to that is an input or lies inside one."""
     for folder in folders:
         for given in inputs:

@@ -19,7 +19,7 @@ from deltakit.pipeline.sweep.plan import STANDING, SweepPlan, plan_sweep
 from deltakit.pipeline.sweep.recipe import SweepRecipe
 from deltakit.pipeline.sweep.result import make_result, ranked
 from deltakit.pipeline.sweep.trials import Trials
-from deltakit_eval.run import evaluate
+from deltakit_eval.run import check_folders, evaluate
 from deltakit_eval.work import Work
 
 __all__ = ["RESULT", "sweep"]
@@ -49,6 +49,7 @@ def sweep(
         return known
     failed: InputError | None = None
     inputs = [p for m in plan.planned.named for p in local_paths(m)]
+    check_folders([cache] if cache else [], inputs)
     with Staging(out, plan.identity(), overwrite, inputs=inputs) as staging:
         try:
             run = _Run(plan, staging, cache or staging.root / "answers", progress)
@@ -102,7 +103,7 @@ class _Run:
         order = ranked(self.trials, self.plan.tasks)
         if not order:
             first_error = next(iter(self.trials.errors.values()), "nothing was asked")
-            raise InputError(f"every candidate failed; the first: {first_error}", remedy="see deltakit eval")
+            raise InputError(f"every candidate failed; the first: {first_error}", remedy="try it with deltakit eval")
         winner = order[0]
         return make_result(self.plan, self.trials, order, self._test(winner))
 
