@@ -5,8 +5,10 @@ Everything that is found is kept under a key of all that it depends on; what is 
 
 from __future__ import annotations
 
+import os
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -173,20 +175,35 @@ class _Session:
         return DeltakitLM(seat, seed=s.seed, max_new_tokens=s.max_new_tokens, run=self.programs, done=done)
 
 
+@contextmanager
+def _in_this_process() -> Iterator[None]:
+    """lm-eval's bootstrap forks a pool, which may hang beside threads, and prints to stdout: here it does neither."""
+    before = os.environ.get("DISABLE_MULTIPROC")
+    os.environ["DISABLE_MULTIPROC"] = "1"
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ["DISABLE_MULTIPROC"]
+        else:
+            os.environ["DISABLE_MULTIPROC"] = before
+
+
 def _one(name: str, lm: DeltakitLM, work: Work) -> dict[str, Any]:
     """One model on one task, through lm-eval's evaluator."""
     from lm_eval import evaluator
 
     s, began = work.settings, time.monotonic()
     chat = s.chat_template or wants_chat(name)
-    found = evaluator.evaluate(
-        lm,
-        {"tasks": {name: work.tasks[name]}},
-        limit=s.limit,
-        bootstrap_iters=_DRAWS,
-        log_samples=True,
-        apply_chat_template=chat,
-        fewshot_as_multiturn=chat,
-    )
+    with _in_this_process():
+        found = evaluator.evaluate(
+            lm,
+            {"tasks": {name: work.tasks[name]}},
+            limit=s.limit,
+            bootstrap_iters=_DRAWS,
+            log_samples=True,
+            apply_chat_template=chat,
+            fewshot_as_multiturn=chat,
+        )
     seconds = round(time.monotonic() - began, 3)
     return {**plain(task_result(name, found, chat)), **lm.endings.shares(), "seconds": seconds}
