@@ -57,9 +57,8 @@ def fit(
     raise InputError(
         f"{name(over[0])}: a prompt of {prompt} tokens and {more} after it exceed the model's context of {context}"
         + (f" ({len(over)} of {len(lengths)} items do)" if len(over) > 1 else ""),
-        remedy="lower --max-new-tokens, take a shorter prompt style or fewer examples, or leave these items out"
-        if generating and prompt < context
-        else "take a shorter prompt style or fewer examples, or leave these items out",
+        remedy=("lower --max-new-tokens, " if generating and prompt < context else "")
+        + "take a shorter prompt style or fewer examples, or name a file without these items (--data)",
     )
 
 

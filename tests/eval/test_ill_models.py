@@ -57,6 +57,7 @@ def test_a_prompt_above_the_context_is_named_before_anything_runs(tmp_path: Path
     assert "small: deltakit_toy_math: item 0: a prompt of" in caught.value.message
     assert "context of 64 (2 of 2 items do)" in caught.value.message
     assert "prompt style" in caught.value.remedy
+    assert "--data" in caught.value.remedy
     with pytest.raises(InputError, match="760 after it exceed the model's context of 768") as caught:
         evaluate([str(write_folder(tmp_path / "n", 0))], ["toy_math"], Settings(limit=2, max_new_tokens=760))
     assert "--max-new-tokens" in caught.value.remedy
