@@ -6,8 +6,9 @@ Prompts are random words; answer lengths are drawn once, log-normal, and forced 
 them beforehand. `generate` and lm-eval's backend get a logits processor that ends a row at its length; transformers'
 continuous batching gets its length with the request, ours a stop rule. The end token is made as unlikely as an unused
 one, so that nothing ends earlier. All tokens before the forced end must be equal. `--shared N`: the prompts begin with
-the same N words. The ways run `--repeats` times in turn; the fastest of each counts, by the clock and by CPU seconds of
-the process.
+the same N words. `--most N`: every answer might be N tokens long, as is asked where nobody knows better; then ours runs
+within `--tokens` positions of its cache, with its slots and with slots of full length. The ways run `--repeats` times
+in turn; the fastest of each counts, by the clock and by CPU seconds of the process.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ os.environ.setdefault("TQDM_DISABLE", "1")
 
 import torch
 
-from deltakit.generate import Engine, Request
+from deltakit.generate import Engine, Request, scheduler
 from deltakit.generate import voices as voices_module
 from deltakit.generate.stops import Stops
 
@@ -36,6 +37,7 @@ WORDS = [
     "Anna", "then", "buys", "sells", "for", "pays",
 ]  # fmt: skip
 MOST = 256  # no answer is longer
+ROOM = scheduler._ROOM
 Answers = list[list[int]]
 
 
@@ -152,12 +154,23 @@ def continuous(model: Any, work: Workload, page: int, tokens: int) -> Answers:
     return [found[str(i)] for i in range(len(work.prompts))]
 
 
-def ours(model: Any, tokenizer: Any, work: Workload, form: str) -> Answers:
-    """Our engine, or its static form."""
+def ours(
+    model: Any, tokenizer: Any, work: Workload, form: str, most: int = MOST, tokens: int = 0, room: int = ROOM
+) -> Answers:
+    """Our engine, or its static form; `room`: new tokens that its slots hold at first."""
     voices_module.Stops = Ruler  # type: ignore[misc]
-    engine = Engine(model, tokenizer, frozenset(), form=form)
-    asked = [Request(p, MOST, (str(n),)) for p, n in zip(work.prompts, work.lengths, strict=True)]
+    scheduler._ROOM = room
+    engine = Engine(model, tokenizer, frozenset(), form=form, batch_tokens=tokens)
+    asked = [Request(p, most, (str(n),)) for p, n in zip(work.prompts, work.lengths, strict=True)]
     return [list(c.tokens) for c in engine.generate(asked)]
+
+
+def loose(model: Any, tokenizer: Any, work: Workload, most: int, tokens: int) -> dict[str, Any]:
+    """Ours where answers may be much longer than they are."""
+    return {
+        "ours, over slots": (lambda: ours(model, tokenizer, work, "slots", most, tokens), 9),
+        "ours, over slots of full length": (lambda: ours(model, tokenizer, work, "slots", most, tokens, most), 9),
+    }
 
 
 def timed(run: Callable[[], Answers]) -> tuple[Answers, float, float]:
@@ -216,6 +229,8 @@ def main() -> None:
     parser.add_argument("--rows", type=int, default=96)
     parser.add_argument("--mean", type=float, default=90)
     parser.add_argument("--shared", type=int, default=0)
+    parser.add_argument("--most", type=int, default=MOST)
+    parser.add_argument("--tokens", type=int, default=8192)
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--only", nargs="*", default=[""])
     parser.add_argument("--page", type=Path)
@@ -229,11 +244,16 @@ def main() -> None:
     work, small = (Workload(tokenizer, n, given.shared, given.mean) for n in (given.rows, 4))
     rows: dict[str, tuple[float, float]] = {}
     want: Answers | None = None
-    for run, _ in ways(model, tokenizer, small).values():
-        run()
+    if given.most > MOST:
+        model.config.max_position_embeddings = 1 << 20
+        asked = loose(model, tokenizer, work, given.most, given.tokens)
+    else:
+        asked = ways(model, tokenizer, work)
+        for run, _ in ways(model, tokenizer, small).values():
+            run()
     ours(model, tokenizer, work, "slots")  # loads the compiled loop
     for turn in range(given.repeats):  # in turn, so that a busy machine disturbs all alike
-        for name, (run, most) in ways(model, tokenizer, work).items():
+        for name, (run, most) in asked.items():
             if turn >= most or not any(part in name for part in given.only):
                 continue
             found, wall, cpu = timed(run)
