@@ -42,6 +42,7 @@ def mine(tmp_path: Path) -> Path:
     [
         (("--backend", "transformers", "--place", "mixed"), "serves one model at a time"),
         (("--allow-code-execution", "yes"), "code execution 'yes'"),
+        (("--limit", "100000000"), "at most 100,000"),
         (("--data", "gsm8k=x.jsonl"), "known: deltakit_toy_math, toy_math\n"),
     ],
 )

@@ -19,6 +19,7 @@ from deltakit.prompts import PromptStyle, prompt_style
 __all__ = ["TOY_COUNT", "document", "documents", "drawn", "how_to_get", "load", "resolve"]
 
 TOY_COUNT = 200  # items of a toy task when no limit is given
+_TOY_MOST = 100_000  # above it generating them takes minutes, and the toy world runs out of different ones
 
 
 def resolve(task: Task, data: str | Path | None = None, split: str = "test") -> Path | None:
@@ -100,6 +101,8 @@ def _hub_rows(task: Task, source: Source, remedy: str) -> Iterator[Row]:
 
 
 def _toy(task: Task, limit: int, seed: int, split: str) -> list[Row]:
+    if limit > _TOY_MOST:
+        raise RecipeError(f"{task.name}: {limit:,} generated items are too many", remedy=f"at most {_TOY_MOST:,}")
     return [Row(i, row) for i, row in enumerate(generate(task.toy, split, limit, seed), start=1)]
 
 
