@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from deltakit.errors import InputError, RecipeError
-from deltakit.generate.backend import Done, Pair, Scored
+from deltakit.generate.backend import Done, Pair, Scored, completion, context_of, fitting, scorable
 from deltakit.generate.batches import batches, run_batches
 from deltakit.generate.continuous import Limits, decode_slots
 from deltakit.generate.decode import decode
@@ -18,7 +18,7 @@ from deltakit.generate.prefix import most_kept, shared_prefixes
 from deltakit.generate.request import Completion, Request
 from deltakit.generate.scheduler import ordered
 from deltakit.generate.score import score, score_slots
-from deltakit.generate.stops import Stops, cut, eos_ids
+from deltakit.generate.stops import eos_ids
 from deltakit.generate.voices import voices_of
 from deltakit.runtime import load_tokenizer, threads_for
 from deltakit.runtime.memory import ran_out
@@ -77,8 +77,7 @@ class Engine:
     @property
     def context(self) -> int:
         """Positions that the model was made for (0: its config does not say)."""
-        text = self.model.config.get_text_config()
-        return int(getattr(text, "max_position_embeddings", 0) or 0)
+        return context_of(self.model.config)
 
     def generate(self, requests: Sequence[Request], done: Done = lambda i, found: None) -> list[Completion]:
         """Completions in the order of `requests`; `done(i, completion)` is called as each is known.
@@ -86,12 +85,12 @@ class Engine:
         Raises InputError, before anything runs, if prompt and answer exceed the context, and ResourceError if memory
         does not hold a single row.
         """
-        self._fit([r.length for r in requests], "prompt and max_new_tokens")
+        fitting([r.length for r in requests], self.context, "prompt and max_new_tokens")
         voices = voices_of(self.resident, self.tokenizer, self.eos, [r.tenant for r in requests])
         out: dict[int, Completion] = {}
 
         def ended(i: int, tokens: list[int], reason: str) -> None:
-            out[i] = _completion(tokens, reason, requests[i], voices.stops[requests[i].tenant])
+            out[i] = completion(tokens, reason, requests[i], voices.stops[requests[i].tenant])
             done(i, out[i])
 
         def run(batch: list[int]) -> None:
@@ -115,10 +114,9 @@ class Engine:
     ) -> list[Scored]:
         """(log-likelihood, is greedy) per (context, continuation) pair of token ids, each by its own tenant where
         `tenants` names one a pair; errors as in `generate`."""
-        if not all(context and continuation for context, continuation in pairs):
-            raise InputError("an empty context or continuation cannot be scored", remedy="begin the context with BOS")
+        scorable(pairs)
         lengths = [len(context) + len(continuation) - 1 for context, continuation in pairs]  # the last is not fed
-        self._fit(lengths, "context and continuation, without its last token,")
+        fitting(lengths, self.context, "context and continuation, without its last token,")
         out: dict[int, tuple[float, bool]] = {}
         names = list(tenants) or [None] * len(pairs)
         voices = voices_of(self.resident, self.tokenizer, self.eos, names)
@@ -162,17 +160,3 @@ class Engine:
             return 0
         usual = _TOKENS if self.model.device.type == "cpu" else self.max_rows * max(lengths)
         return min(self.batch_tokens or usual, room(self.model, lengths, self.max_rows, self.chunk))
-
-    def _fit(self, lengths: list[int], what: str) -> None:
-        over = [n for n in lengths if self.context and n > self.context]
-        if over:
-            raise InputError(
-                f"{len(over)} of {len(lengths)} requests do not fit: {what} come to {max(over)} tokens, "
-                f"the model's context is {self.context}",
-                remedy="shorten the prompts, lower --max-new-tokens, or raise max_position_embeddings in config.json",
-            )
-
-
-def _completion(tokens: list[int], reason: str, request: Request, stops: Stops) -> Completion:
-    answer = tokens[:-1] if reason == "eos" else tokens
-    return Completion(cut(stops.decode([answer])[0], request.stop)[0], tuple(answer), reason)

@@ -9,16 +9,15 @@ from typing import Any
 
 import torch
 
-from deltakit.errors import InputError
-from deltakit.generate.backend import Done, Pair, Scored
+from deltakit.generate.backend import Done, Pair, Scored, alone, completion, context_of, fitting, scorable
 from deltakit.generate.batches import batches, run_batches
 from deltakit.generate.request import Completion, Request
 from deltakit.generate.score import likelihood
-from deltakit.generate.stops import Stops, cut
+from deltakit.generate.stops import Stops
 from deltakit.runtime import threads_for
 from deltakit.runtime.memory import ran_out
 
-__all__ = ["Reference", "alone", "completion", "context_of", "fitting"]
+__all__ = ["Reference"]
 
 
 @dataclass(frozen=True)
@@ -65,8 +64,7 @@ class Reference:
     ) -> list[Scored]:
         """(log-likelihood, is greedy), pair by pair: one forward pass, all its logits."""
         alone(tenants, "transformers")
-        if not all(context and continuation for context, continuation in pairs):
-            raise InputError("an empty context or continuation cannot be scored", remedy="begin the context with BOS")
+        scorable(pairs)
         fitting(
             [len(a) + len(b) - 1 for a, b in pairs], self.context, "context and continuation, without its last token,"
         )
@@ -86,38 +84,6 @@ class Reference:
     def _run(self, plan: list[list[int]], run: Callable[[list[int]], None]) -> None:
         with threads_for(self.model.num_parameters(), self.model.device.type):
             run_batches(plan, run, ran_out)
-
-
-def completion(tokens: Sequence[int], reason: str, request: Request, stops: Stops) -> Completion:
-    """What a request is answered: its tokens without EOS, its text up to the stop string."""
-    answer = tuple(tokens[:-1] if reason == "eos" else tokens)
-    return Completion(cut(stops.decode([answer])[0], request.stop)[0], answer, reason)
-
-
-def context_of(config: Any) -> int:
-    """Positions that a transformers config says the model was made for; 0 where it does not."""
-    return int(getattr(config.get_text_config(), "max_position_embeddings", 0) or 0)
-
-
-def fitting(lengths: Sequence[int], context: int, what: str) -> None:
-    """InputError where one of `lengths` is longer than the context (0: unknown, so nothing is)."""
-    over = [n for n in lengths if context and n > context]
-    if over:
-        raise InputError(
-            f"{len(over)} of {len(lengths)} requests do not fit: {what} come to {max(over)} tokens, "
-            f"the model's context is {context}",
-            remedy="shorten the prompts, lower --max-new-tokens, or raise max_position_embeddings in config.json",
-        )
-
-
-def alone(tenants: Sequence[str | None], backend: str) -> None:
-    """InputError where a tenant is named to a backend that serves one model."""
-    named = sorted({t for t in tenants if t is not None})
-    if named:
-        raise InputError(
-            f"the {backend} backend serves one model alone, tenants were named: {', '.join(named)}",
-            remedy="use --backend deltakit, or name one MODEL",
-        )
 
 
 @torch.inference_mode()

@@ -16,8 +16,7 @@ from deltakit.delta.adapter import is_adapter, open_adapter
 from deltakit.delta.file.container import is_delta
 from deltakit.delta.open import open_model, parse_expression
 from deltakit.errors import InputError, RecipeError, ResourceError
-from deltakit.generate.backend import Done, Pair, Scored
-from deltakit.generate.reference import alone, completion, context_of, fitting
+from deltakit.generate.backend import Done, Pair, Scored, alone, completion, context_of, fitting, scorable
 from deltakit.generate.request import Completion, Request
 from deltakit.generate.stops import Stops, eos_ids
 from deltakit.runtime import load_tokenizer
@@ -65,8 +64,7 @@ class Vllm:
         """(log-likelihood, is greedy) per pair, from the log-probabilities that vLLM gives of prompt tokens. vLLM wants
         room for one more token, so that a pair that fills the whole context is refused (InputError)."""
         alone(tenants, "vllm")
-        if not all(context and continuation for context, continuation in pairs):
-            raise InputError("an empty context or continuation cannot be scored", remedy="begin the context with BOS")
+        scorable(pairs)
         fitting([len(a) + len(b) + 1 for a, b in pairs], self.context, "context, continuation and one more token")
         given = self._sampling(temperature=0.0, max_tokens=1, prompt_logprobs=1, detokenize=False)
         out: list[Scored] = []
