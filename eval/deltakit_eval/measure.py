@@ -6,9 +6,10 @@ Everything that is found is kept under a key of all that it depends on; what is 
 from __future__ import annotations
 
 import os
+import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -177,11 +178,13 @@ class _Session:
 
 @contextmanager
 def _in_this_process() -> Iterator[None]:
-    """lm-eval's bootstrap forks a pool, which may hang beside threads, and prints to stdout: here it does neither."""
+    """lm-eval's bootstrap forks a pool, which may hang beside threads, and prints to stdout: here it
+    does neither, what it prints goes where progress goes."""
     before = os.environ.get("DISABLE_MULTIPROC")
     os.environ["DISABLE_MULTIPROC"] = "1"
     try:
-        yield
+        with redirect_stdout(sys.stderr):
+            yield
     finally:
         if before is None:
             del os.environ["DISABLE_MULTIPROC"]
