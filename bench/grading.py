@@ -22,11 +22,11 @@ from pathlib import Path
 from grading_cases import damages, rewrites
 
 from deltakit.data.locate import find_data
-from deltakit.grade.equivalence import same_exactly
+from deltakit.grade.equality.equivalence import same_exactly
+from deltakit.grade.equality.worker import Worker
 from deltakit.grade.graders import Symbolic
 from deltakit.grade.numbers import parse_number
 from deltakit.grade.tasks import find_task, gold_of
-from deltakit.grade.worker import Worker
 
 PHRASE = "We find $x + 1 = \\frac{2}{3}$ and $y = 7$, hence\nThe answer is: {}"
 BOX = "We find $x + 1 = \\frac{2}{3}$, $12 = 12$, and so the answer is $\\boxed{{}}$."

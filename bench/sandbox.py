@@ -29,7 +29,7 @@ from deltakit.generate.modes import MODES
 from deltakit.generate.play import Ask, Effect, Run, perform
 from deltakit.generate.request import Completion
 from deltakit.grade.answers import extract
-from deltakit.grade.equivalence import same_exactly
+from deltakit.grade.equality.equivalence import same_exactly
 from deltakit.sandbox import Outcome, Sandbox, open_sandbox
 from deltakit.sandbox.unittests import with_tests
 

@@ -5,10 +5,10 @@ from collections.abc import Iterable
 import pytest
 
 from deltakit.errors import RecipeError
-from deltakit.grade.algebra import Algebra
 from deltakit.grade.answers import Form
+from deltakit.grade.equality.algebra import Algebra
+from deltakit.grade.equality.worker import Compared
 from deltakit.grade.graders import GRADERS, Exact, MetaMath, Symbolic, Verdict
-from deltakit.grade.worker import Compared
 
 
 def test_exact_never_rounds_and_the_scripts_grader_does() -> None:

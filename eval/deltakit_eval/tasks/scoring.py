@@ -10,9 +10,9 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from deltakit.grade.abstain import abstains, marked_abstains
-from deltakit.grade.algebra import same_by_algebra
 from deltakit.grade.answers import extract
-from deltakit.grade.equivalence import same_exactly
+from deltakit.grade.equality.algebra import same_by_algebra
+from deltakit.grade.equality.equivalence import same_exactly
 from deltakit.grade.formulas import last_formula
 from deltakit.grade.ifeval import check
 from deltakit.grade.numbers import parse_number

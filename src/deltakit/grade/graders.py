@@ -9,12 +9,12 @@ from fractions import Fraction
 from typing import Protocol
 
 from deltakit.errors import RecipeError
-from deltakit.grade.algebra import shared_algebra
 from deltakit.grade.answers import Form, check_rules, extract
-from deltakit.grade.equivalence import judge
+from deltakit.grade.equality.algebra import shared_algebra
+from deltakit.grade.equality.equivalence import judge
+from deltakit.grade.equality.strings import same_string
+from deltakit.grade.equality.worker import Compared
 from deltakit.grade.numbers import LONGEST, parse_number
-from deltakit.grade.strings import same_string
-from deltakit.grade.worker import Compared
 from deltakit.registry import Registry
 
 __all__ = ["GRADERS", "Exact", "Grader", "MetaMath", "Symbolic", "Verdict"]

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from deltakit.grade.answers import Form
-from deltakit.grade.equivalence import judge
+from deltakit.grade.equality.equivalence import judge
 
 __all__ = ["camps", "tally", "vote"]
 

@@ -8,7 +8,7 @@ import pytest
 
 pytest.importorskip("math_verify")
 
-from deltakit.grade.symbolic import compare  # noqa: E402
+from deltakit.grade.equality.symbolic import compare  # noqa: E402
 
 
 @pytest.mark.parametrize(
@@ -27,7 +27,7 @@ def test_algebra_decides(answer: str, gold: str, same: bool) -> None:
 
 def ask(*requests: dict[str, object]) -> list[dict[str, object]]:
     lines = "".join(json.dumps(r) + "\n" for r in requests)
-    command = [sys.executable, "-m", "deltakit.grade.symbolic"]
+    command = [sys.executable, "-m", "deltakit.grade.equality.symbolic"]
     done = subprocess.run(command, input=lines, capture_output=True, text=True, timeout=60, check=True)
     return [json.loads(line) for line in done.stdout.splitlines()]
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from fractions import Fraction
 
 from deltakit.grade.answers import Form
+from deltakit.grade.equality.sameness import Judged, same_shape, shape_of
+from deltakit.grade.equality.shapes import Equation, Quantity
+from deltakit.grade.equality.strings import same_string
+from deltakit.grade.equality.units import agree
 from deltakit.grade.numbers import parse_number
-from deltakit.grade.sameness import Judged, same_shape, shape_of
-from deltakit.grade.shapes import Equation, Quantity
-from deltakit.grade.strings import same_string
-from deltakit.grade.units import agree
 
 __all__ = ["judge", "same_exactly"]
 

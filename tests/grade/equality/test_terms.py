@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from deltakit.grade.terms import Call, Number, Symbol, Unread, read_term
+from deltakit.grade.equality.terms import Call, Number, Symbol, Unread, read_term
 
 
 def number(top: int, bottom: int = 1) -> Number:

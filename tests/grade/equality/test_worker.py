@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from deltakit.errors import InputError
-from deltakit.grade.worker import LONGEST, Compared, Worker, shared_worker
+from deltakit.grade.equality.worker import LONGEST, Compared, Worker, shared_worker
 
 pytest.importorskip("math_verify")
 
@@ -105,7 +105,7 @@ def test_half_a_reply_is_waited_for_no_longer_than_the_limit(monkeypatch: pytest
     script.write_text("""#!/bin/sh\necho '{"ready": true, "why": ""}'\nread line\nprintf '{"same": tr'\nread line\n""")
     script.chmod(0o755)
     monkeypatch.setattr(sys, "executable", str(script))
-    monkeypatch.setattr("deltakit.grade.worker.GRACE", 0.1)
+    monkeypatch.setattr("deltakit.grade.equality.worker.GRACE", 0.1)
     assert Worker().same("x", "x", 0.3) == Compared(False, "timeout")
 
 

@@ -6,8 +6,8 @@ import pytest
 
 pytest.importorskip("math_verify")
 
-from deltakit.grade.algebra import Algebra, same_by_algebra, shared_algebra  # noqa: E402
-from deltakit.grade.worker import Compared, Worker  # noqa: E402
+from deltakit.grade.equality.algebra import Algebra, same_by_algebra, shared_algebra  # noqa: E402
+from deltakit.grade.equality.worker import Compared, Worker  # noqa: E402
 
 ENDLESS = "10^{10^{10^{10}}}"
 

@@ -14,7 +14,7 @@ from fractions import Fraction
 from functools import lru_cache
 from typing import Any
 
-from deltakit.grade.terms import Call, Number, Symbol, Term
+from deltakit.grade.equality.terms import Call, Number, Symbol, Term
 
 __all__ = ["DIGITS", "POINTS", "proportional", "same_value", "symbols"]
 

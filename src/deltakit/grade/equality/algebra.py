@@ -9,8 +9,8 @@ from functools import cache
 from threading import Lock
 
 from deltakit.grade.answers import Form
-from deltakit.grade.equivalence import judge
-from deltakit.grade.worker import Compared, Worker
+from deltakit.grade.equality.equivalence import judge
+from deltakit.grade.equality.worker import Compared, Worker
 
 __all__ = ["Algebra", "Pair", "same_by_algebra", "shared_algebra"]
 

@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
-from deltakit.grade.reading import read_shape
-from deltakit.grade.shapes import Equation, Group, Quantity, Shape, Words
-from deltakit.grade.terms import Call, Term, Unread
-from deltakit.grade.units import agree
-from deltakit.grade.values import proportional, same_value, symbols
+from deltakit.grade.equality.reading import read_shape
+from deltakit.grade.equality.shapes import Equation, Group, Quantity, Shape, Words
+from deltakit.grade.equality.terms import Call, Term, Unread
+from deltakit.grade.equality.units import agree
+from deltakit.grade.equality.values import proportional, same_value, symbols
 
 __all__ = ["Judged", "same_shape", "shape_of"]
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from deltakit.grade.sameness import same_shape, shape_of
+from deltakit.grade.equality.sameness import same_shape, shape_of
 
 
 @pytest.mark.parametrize(

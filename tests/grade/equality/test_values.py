@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from deltakit.grade.terms import read_term
-from deltakit.grade.values import proportional, same_value, symbols
+from deltakit.grade.equality.terms import read_term
+from deltakit.grade.equality.values import proportional, same_value, symbols
 
 
 def same(one: str, other: str) -> bool | None:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from deltakit.grade.latex import balanced, splits, tidy, words
+from deltakit.grade.equality.latex import balanced, splits, tidy, words
 
 
 @pytest.mark.parametrize(

@@ -76,7 +76,7 @@ class Worker:
 
     def _start(self) -> subprocess.Popen[bytes]:
         process = subprocess.Popen(
-            [sys.executable, "-m", "deltakit.grade.symbolic"],
+            [sys.executable, "-m", "deltakit.grade.equality.symbolic"],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, bufsize=0, start_new_session=True,
         )  # fmt: skip
         self._process, self._end = process, weakref.finalize(self, _stop, process)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from deltakit.grade.terms import Term
+from deltakit.grade.equality.terms import Term
 
 __all__ = ["Equation", "Group", "Kind", "Quantity", "Shape", "Words"]
 

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from deltakit.grade.answers import Form
-from deltakit.grade.equivalence import judge, same_exactly
+from deltakit.grade.equality.equivalence import judge, same_exactly
 
 
 @pytest.mark.parametrize(

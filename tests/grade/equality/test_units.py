@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from deltakit.grade.latex import tidy
-from deltakit.grade.units import agree, split_unit
+from deltakit.grade.equality.latex import tidy
+from deltakit.grade.equality.units import agree, split_unit
 
 
 @pytest.mark.parametrize(

@@ -2,8 +2,8 @@ from __future__ import annotations
 
 from fractions import Fraction
 
-from deltakit.grade.shapes import Equation, Group, Quantity, Words
-from deltakit.grade.terms import Number, Symbol
+from deltakit.grade.equality.shapes import Equation, Group, Quantity, Words
+from deltakit.grade.equality.terms import Number, Symbol
 
 
 def test_shapes_are_values() -> None:

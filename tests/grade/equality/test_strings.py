@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from deltakit.grade.strings import normalise, same_string
+from deltakit.grade.equality.strings import normalise, same_string
 
 
 @pytest.mark.parametrize(

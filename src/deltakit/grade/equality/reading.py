@@ -9,11 +9,11 @@ from __future__ import annotations
 import re
 from fractions import Fraction
 
-from deltakit.grade.latex import LETTERS, balanced, splits, tidy, words
+from deltakit.grade.equality.latex import LETTERS, balanced, splits, tidy, words
+from deltakit.grade.equality.shapes import Equation, Group, Kind, Quantity, Shape, Words
+from deltakit.grade.equality.terms import FUNCTIONS, LONGEST, Number, Unread, read_term
+from deltakit.grade.equality.units import split_unit
 from deltakit.grade.numbers import parse_number
-from deltakit.grade.shapes import Equation, Group, Kind, Quantity, Shape, Words
-from deltakit.grade.terms import FUNCTIONS, LONGEST, Number, Unread, read_term
-from deltakit.grade.units import split_unit
 
 __all__ = ["read_shape"]
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 
-from deltakit.grade.latex import LETTERS, words
+from deltakit.grade.equality.latex import LETTERS, words
 
 __all__ = ["agree", "split_unit"]
 

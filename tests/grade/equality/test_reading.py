@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from deltakit.grade.reading import read_shape
-from deltakit.grade.shapes import Equation, Group, Quantity, Words
-from deltakit.grade.terms import Unread
+from deltakit.grade.equality.reading import read_shape
+from deltakit.grade.equality.shapes import Equation, Group, Quantity, Words
+from deltakit.grade.equality.terms import Unread
 
 
 @pytest.mark.parametrize(
