@@ -28,8 +28,9 @@ os.environ.setdefault("TQDM_DISABLE", "1")
 
 import torch
 
-from deltakit.generate import Engine, Request, scheduler
+from deltakit.generate import Engine, Request
 from deltakit.generate import voices as voices_module
+from deltakit.generate.continuous import scheduler
 from deltakit.generate.stops import Stops
 
 WORDS = [

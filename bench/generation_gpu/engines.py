@@ -40,11 +40,11 @@ def ours(bench: Bench, graphs: bool, fused: bool) -> int:
 @contextmanager
 def _steps(graphs: bool, fused: bool) -> Iterator[None]:
     """Within the block the engine decodes with graphs or without, by the kernel or the plain form."""
-    from deltakit.generate import attention, continuous
-    from deltakit.generate import graphs as graphs_module
-    from deltakit.generate.fused import decoding_on
-    from deltakit.generate.slots import SlotCache
-    from deltakit.generate.step import Steps
+    from deltakit.generate.continuous import attention, run
+    from deltakit.generate.continuous import graphs as graphs_module
+    from deltakit.generate.continuous.fused import decoding_on
+    from deltakit.generate.continuous.slots import SlotCache
+    from deltakit.generate.continuous.step import Steps
 
     def made(model: Any, voices: Any, slots: int, positions: int, attend: Any = None) -> Steps:
         attend = decoding_on(model.device.type) if fused else attention.attend
@@ -52,12 +52,12 @@ def _steps(graphs: bool, fused: bool) -> Iterator[None]:
             return graphs_module.steps_on(model, voices, slots, positions, attend)
         return Steps(model, voices, SlotCache.of(model, slots, positions), attend)
 
-    before = continuous.steps_on
-    continuous.steps_on = made
+    before = run.steps_on
+    run.steps_on = made
     try:
         yield
     finally:
-        continuous.steps_on = before
+        run.steps_on = before
 
 
 class Forced:

@@ -8,8 +8,8 @@ from typing import Any
 import torch
 from shapes import seconds
 
-from deltakit.generate import attention
-from deltakit.generate.slots import SlotCache
+from deltakit.generate.continuous import attention
+from deltakit.generate.continuous.slots import SlotCache
 
 Row = dict[str, Any]
 
@@ -33,7 +33,7 @@ def measurements(model: Any, tokenizer: Any, machine: dict[str, float], tiny: bo
 def decode_attention(device: str, dtype: torch.dtype, machine: dict[str, float], tiny: bool) -> list[Row]:
     """The kernel, the plain form, and torch's operation over gathered slots: time, share of the measured bandwidth, and
     the largest relative error against the plain form in float32."""
-    from deltakit.generate.fused import decoding_on
+    from deltakit.generate.continuous.fused import decoding_on
 
     rows, positions, layers = (4, 64, 1) if tiny else (256, 400, 1)
     out = []
@@ -99,8 +99,8 @@ def grouped(device: str, dtype: torch.dtype, tiny: bool) -> list[Row]:
 
 def _decoding(model: Any, tokenizer: Any, rows: int) -> tuple[Any, Callable[[], torch.Tensor]]:
     """Steps over a cache, and one step of `rows` rows at 100 positions; to be called within `hooked`."""
-    from deltakit.generate.fused import decoding_on
-    from deltakit.generate.graphs import steps_on
+    from deltakit.generate.continuous.fused import decoding_on
+    from deltakit.generate.continuous.graphs import steps_on
     from deltakit.generate.stops import Stops
     from deltakit.generate.voices import Voices
 
@@ -116,9 +116,9 @@ def graphs(model: Any, tokenizer: Any, tiny: bool) -> list[Row]:
     """Per row count: seconds to capture, and a step with and without its graph."""
     import time
 
-    from deltakit.generate.graphs import Graphed
-    from deltakit.generate.hook import hooked
-    from deltakit.generate.step import Steps
+    from deltakit.generate.continuous.graphs import Graphed
+    from deltakit.generate.continuous.hook import hooked
+    from deltakit.generate.continuous.step import Steps
 
     out: list[Row] = []
     for rows in (1, 4) if tiny else (1, 2, 4, 8, 16, 32, 64, 128, 256, 512):
@@ -144,7 +144,7 @@ def graphs(model: Any, tokenizer: Any, tiny: bool) -> list[Row]:
 
 def swap(model: Any, tokenizer: Any) -> list[Row]:
     """All weights overwritten in place: the time, and whether a step, replayed where there are graphs, sees it."""
-    from deltakit.generate.hook import hooked
+    from deltakit.generate.continuous.hook import hooked
 
     spare = {name: p.detach().clone() for name, p in model.named_parameters()}
     with hooked(model), torch.inference_mode():

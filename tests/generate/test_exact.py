@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 import torch
 
+from deltakit.generate.continuous.families import FAMILIES
 from deltakit.generate.engine import Engine
-from deltakit.generate.families import FAMILIES
 from deltakit.generate.request import Request
 from support.families import MADE, made, trained
 from support.models import LETTERS, SPECIAL

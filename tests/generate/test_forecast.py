@@ -132,9 +132,9 @@ def test_what_a_chunk_is_said_to_need_covers_what_it_makes(kind: str) -> None:
     """Every tensor that a pass over packed prompts makes, by torch's own count of allocations, is in the forecast."""
     from torch.profiler import ProfilerActivity, profile
 
-    from deltakit.generate.hook import Piece, hooked
-    from deltakit.generate.slots import SlotCache
-    from deltakit.generate.step import Steps
+    from deltakit.generate.continuous.hook import Piece, hooked
+    from deltakit.generate.continuous.slots import SlotCache
+    from deltakit.generate.continuous.step import Steps
     from deltakit.generate.voices import Voices
 
     model = made(kind)
@@ -154,7 +154,7 @@ def test_what_a_chunk_is_said_to_need_covers_what_it_makes(kind: str) -> None:
 
 def test_an_engine_takes_no_more_rows_than_fit(monkeypatch: pytest.MonkeyPatch) -> None:
     from deltakit.generate import forecast as module
-    from deltakit.generate.scheduler import Scheduler
+    from deltakit.generate.continuous.scheduler import Scheduler
 
     model, tokenizer = running()
     asked = [Request((5, 6, 7), 60) for _ in range(8)]

@@ -13,10 +13,10 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from deltakit.generate.continuous.step import Steps
 from deltakit.generate.engine import Engine
 from deltakit.generate.reference import Reference
 from deltakit.generate.request import Completion, Request
-from deltakit.generate.step import Steps
 from support.running import running
 
 TEMPLATE = tuple(range(100, 145))
@@ -85,7 +85,7 @@ def test_answers_are_those_of_each_request_alone(
 
     limits: Any = {"max_rows": rows, "batch_tokens": tokens, "chunk": chunk}
     with room_for(fitting), pytest.MonkeyPatch.context() as patch:
-        patch.setattr("deltakit.generate.scheduler._ROOM", room)
+        patch.setattr("deltakit.generate.continuous.scheduler._ROOM", room)
         assert Engine(*pair(), EOS, **limits).generate(asked, done) == want
     assert [told[i] for i in range(len(asked))] == want
     assert Engine(*pair(), EOS, form="static", **limits).generate(asked) == want

@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Any
 from deltakit.errors import InputError, RecipeError
 from deltakit.generate.backend import Done, Pair, Scored, completion, context_of, fitting, scorable
 from deltakit.generate.batches import batches, run_batches
-from deltakit.generate.continuous import Limits, decode_slots
+from deltakit.generate.continuous.families import unfit
+from deltakit.generate.continuous.hook import hooked
+from deltakit.generate.continuous.prefix import most_kept, shared_prefixes
+from deltakit.generate.continuous.run import Limits, decode_slots
+from deltakit.generate.continuous.scheduler import ordered
 from deltakit.generate.decode import decode
-from deltakit.generate.families import unfit
 from deltakit.generate.forecast import room
-from deltakit.generate.hook import hooked
-from deltakit.generate.prefix import most_kept, shared_prefixes
 from deltakit.generate.request import Completion, Request
-from deltakit.generate.scheduler import ordered
 from deltakit.generate.score import score, score_slots
 from deltakit.generate.stops import eos_ids
 from deltakit.generate.voices import voices_of

@@ -8,12 +8,12 @@ from typing import Any
 import torch
 
 from deltakit.generate.backend import Pair, Scored
+from deltakit.generate.continuous.prefill import Span, prefill
+from deltakit.generate.continuous.prefix import Prefix
+from deltakit.generate.continuous.slots import SlotCache
+from deltakit.generate.continuous.step import Steps
 from deltakit.generate.decode import forward, left_padded
-from deltakit.generate.prefill import Span, prefill
-from deltakit.generate.prefix import Prefix
 from deltakit.generate.sampling import not_finite
-from deltakit.generate.slots import SlotCache
-from deltakit.generate.step import Steps
 from deltakit.generate.voices import Names, Voices
 
 __all__ = ["likelihood", "score", "score_slots"]

@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 import torch
 
-from deltakit.generate import attention, fused
-from deltakit.generate.slots import SlotCache
+from deltakit.generate.continuous import attention, fused
+from deltakit.generate.continuous.slots import SlotCache
 
 HEADS, KV, SIZE = 6, 2, 16
 

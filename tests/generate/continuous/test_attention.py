@@ -1,4 +1,4 @@
-"""Attention over slots against softmax written out. Run: pytest tests/generate/test_attention.py"""
+"""Attention over slots against softmax written out. Run: pytest tests/generate/continuous/test_attention.py"""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ import math
 import pytest
 import torch
 
-from deltakit.generate.attention import attend, attend_prompt
-from deltakit.generate.slots import SlotCache
+from deltakit.generate.continuous.attention import attend, attend_prompt
+from deltakit.generate.continuous.slots import SlotCache
 
 EXTRAS = [{}, {"window": 3}, {"softcap": 2.0}, {"sinks": torch.tensor([0.5, -1.0, 2.0, 0.0])}]
 

@@ -8,12 +8,12 @@ from typing import Any
 import pytest
 import torch
 
-from deltakit.generate import graphs
-from deltakit.generate.fused import decoding_on
-from deltakit.generate.graphs import SIZES, Graphed, steps_on
-from deltakit.generate.hook import Piece, hooked
-from deltakit.generate.slots import SlotCache
-from deltakit.generate.step import Steps
+from deltakit.generate.continuous import graphs
+from deltakit.generate.continuous.fused import decoding_on
+from deltakit.generate.continuous.graphs import SIZES, Graphed, steps_on
+from deltakit.generate.continuous.hook import Piece, hooked
+from deltakit.generate.continuous.slots import SlotCache
+from deltakit.generate.continuous.step import Steps
 from deltakit.generate.stops import Stops
 from deltakit.generate.voices import Voices
 from support.families import MADE, made
@@ -82,7 +82,7 @@ def test_rows_that_leave_take_their_slots_along(pair: tuple[Any, Voices], monkey
 
 def test_whole_answers_are_the_same_with_recorded_steps(monkeypatch: pytest.MonkeyPatch) -> None:
     """Rows that are refilled, end and leave, through the engine itself."""
-    from deltakit.generate import continuous
+    from deltakit.generate.continuous import run
     from deltakit.generate.engine import Engine
     from deltakit.generate.request import Request
 
@@ -96,7 +96,7 @@ def test_whole_answers_are_the_same_with_recorded_steps(monkeypatch: pytest.Monk
         return recorded[-1]
 
     monkeypatch.setattr(graphs, "_FIRST", 1)
-    monkeypatch.setattr(continuous, "steps_on", steps)
+    monkeypatch.setattr(run, "steps_on", steps)
     assert engine.generate(asked) == right
     assert len(recorded[0]._static) >= 2
 

@@ -1,4 +1,4 @@
-"""Models of transformers over slots against their own forward pass. Run: pytest tests/generate/test_hook.py"""
+"""Models of transformers over slots against their own forward pass."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ import pytest
 import torch
 
 from deltakit.errors import MismatchError
-from deltakit.generate.hook import NAME, Decode, Piece, Prompts, hooked
-from deltakit.generate.slots import SlotCache
+from deltakit.generate.continuous.hook import NAME, Decode, Piece, Prompts, hooked
+from deltakit.generate.continuous.slots import SlotCache
 from support.architectures import tiny
 
 TOKENS = [list(range(10, 17)), [5, 40, 6], list(range(30, 41))]

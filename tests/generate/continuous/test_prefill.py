@@ -1,4 +1,4 @@
-"""Prompts into slots, however cut, packed or shared. Run: pytest tests/generate/test_prefill.py"""
+"""Prompts into slots, however cut, packed or shared. Run: pytest tests/generate/continuous/test_prefill.py"""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 import torch
 
-from deltakit.generate.hook import hooked
-from deltakit.generate.prefill import Span, prefill
-from deltakit.generate.prefix import shared_prefixes
-from deltakit.generate.slots import SlotCache
-from deltakit.generate.step import Steps
+from deltakit.generate.continuous.hook import hooked
+from deltakit.generate.continuous.prefill import Span, prefill
+from deltakit.generate.continuous.prefix import shared_prefixes
+from deltakit.generate.continuous.slots import SlotCache
+from deltakit.generate.continuous.step import Steps
 from deltakit.generate.voices import Voices
 from support.running import running
 

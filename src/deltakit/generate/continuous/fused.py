@@ -1,4 +1,4 @@
-"""Attention over slots by fused kernels: same arguments as `deltakit.generate.attention`, whose forms are the oracle.
+"""Attention over slots by fused kernels: same arguments as those of attention.py, which are the oracle.
 
 Decoding: our Triton kernel, on CUDA devices. Prompts: torch's scaled_dot_product_attention, on any device.
 """
@@ -10,8 +10,8 @@ from collections.abc import Callable
 import torch
 from torch.nn.functional import scaled_dot_product_attention
 
-from deltakit.generate import attention
-from deltakit.generate.slots import SlotCache
+from deltakit.generate.continuous import attention
+from deltakit.generate.continuous.slots import SlotCache
 
 __all__ = ["attend", "attend_prompt", "decoding_on"]
 
@@ -32,7 +32,7 @@ def attend(
     *, width: int = 0, window: int = 0, softcap: float = 0.0, sinks: torch.Tensor | None = None,
 ) -> torch.Tensor:  # fmt: skip
     """As `attention.attend`; `width` is not needed, so that nothing is asked of the device."""
-    from deltakit.generate.kernels.decode import decode_attention
+    from deltakit.generate.continuous.kernels.decode import decode_attention
 
     found = decode_attention(
         query[:, :, 0], cache.keys[layer], cache.values[layer], slots, lengths,

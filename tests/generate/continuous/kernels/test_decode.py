@@ -33,7 +33,7 @@ def test_it_compiles_to_machine_code_within_the_shared_memory_of_a_gpu(
     from triton.backends.compiler import GPUTarget
     from triton.compiler import ASTSource
 
-    from deltakit.generate.kernels import decode
+    from deltakit.generate.continuous.kernels import decode
 
     monkeypatch.setenv("TRITON_CACHE_DIR", str(tmp_path))
     kinds = {name: f"*{dtype}" for name in ("out", "query", "keys", "values")}
@@ -68,8 +68,9 @@ def test_it_compiles_to_machine_code_within_the_shared_memory_of_a_gpu(
     ("dtype", "bound"), [(torch.float32, 1e-5), (torch.float16, 1e-3), (torch.bfloat16, 5e-3)], ids=str
 )
 def test_on_a_gpu(dtype: torch.dtype, bound: float) -> None:
-    from deltakit.generate.kernels.decode import decode_attention
     from generate.kernels.interpreted import ints, plain, pools, relative
+
+    from deltakit.generate.continuous.kernels.decode import decode_attention
 
     query, keys, values = pools(6, 32, 4, 128, (9, 1024), dtype)
     slots, lengths = ints(8, 0, 3, 5, 4, 7), ints(1, 64, 513, 0, 1024, 700)

@@ -10,14 +10,14 @@ import torch
 from torch.nn import functional
 
 from deltakit.errors import ResourceError
-from deltakit.generate.graphs import steps_on
-from deltakit.generate.hook import hooked
-from deltakit.generate.prefill import Span, prefill
-from deltakit.generate.prefix import shared_prefixes
+from deltakit.generate.continuous.graphs import steps_on
+from deltakit.generate.continuous.hook import hooked
+from deltakit.generate.continuous.prefill import Span, prefill
+from deltakit.generate.continuous.prefix import shared_prefixes
+from deltakit.generate.continuous.scheduler import Row, Scheduler, ordered
+from deltakit.generate.continuous.step import kernel_for
 from deltakit.generate.request import Request
 from deltakit.generate.sampling import choose
-from deltakit.generate.scheduler import Row, Scheduler, ordered
-from deltakit.generate.step import kernel_for
 from deltakit.generate.voices import Voices
 from deltakit.runtime.memory import ran_out
 

@@ -1,6 +1,6 @@
 import torch
 
-from deltakit.generate.slots import SlotCache
+from deltakit.generate.continuous.slots import SlotCache
 from support.running import running
 
 

@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
-from deltakit.generate.prefix import Prefix, most_kept
+from deltakit.generate.continuous.prefix import Prefix, most_kept
 from deltakit.generate.request import Request
 
 __all__ = ["Row", "Scheduler", "ordered"]

@@ -1,8 +1,8 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from deltakit.generate import prefix as module
-from deltakit.generate.prefix import Prefix, Sequenced, most_kept, shared_prefixes
+from deltakit.generate.continuous import prefix as module
+from deltakit.generate.continuous.prefix import Prefix, Sequenced, most_kept, shared_prefixes
 
 
 def asked(*prompts: list[int], tenant: str | None = None) -> list[Sequenced]:

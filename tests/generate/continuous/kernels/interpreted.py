@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import torch
 
-from deltakit.generate.kernels.decode import decode_attention
+from deltakit.generate.continuous.kernels.decode import decode_attention
 
 
 def plain(
@@ -123,8 +123,8 @@ def test_sinks_draw_weight_and_give_nothing(split: int) -> None:
 @pytest.mark.parametrize("extra", [{"window": 5, "softcap": 3.0}, {"sinks": torch.linspace(-1, 2, 6)}], ids=str)
 def test_it_stands_in_for_attention_over_slots(extra: dict[str, Any]) -> None:
     """Same arguments, same results as the plain form that the engine uses elsewhere."""
-    from deltakit.generate import attention, fused
-    from deltakit.generate.slots import SlotCache
+    from deltakit.generate.continuous import attention, fused
+    from deltakit.generate.continuous.slots import SlotCache
 
     torch.manual_seed(0)
     cache = SlotCache(2, 3, 2, 40, 16, torch.float32, "cpu")

@@ -1,11 +1,11 @@
 import pytest
 import torch
 
-from deltakit.generate.attention import attend
-from deltakit.generate.hook import Piece, hooked
-from deltakit.generate.kernels.native import attend_native
-from deltakit.generate.slots import SlotCache
-from deltakit.generate.step import Steps, kernel_for
+from deltakit.generate.continuous.attention import attend
+from deltakit.generate.continuous.hook import Piece, hooked
+from deltakit.generate.continuous.kernels.native import attend_native
+from deltakit.generate.continuous.slots import SlotCache
+from deltakit.generate.continuous.step import Steps, kernel_for
 from deltakit.generate.voices import Voices
 from support.running import running
 

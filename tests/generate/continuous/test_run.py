@@ -10,11 +10,11 @@ import pytest
 import torch
 
 from deltakit.errors import ResourceError, VerificationError
-from deltakit.generate.continuous import Limits, decode_slots
+from deltakit.generate.continuous.run import Limits, decode_slots
+from deltakit.generate.continuous.slots import SlotCache
+from deltakit.generate.continuous.step import Steps
 from deltakit.generate.engine import Engine
 from deltakit.generate.request import Request
-from deltakit.generate.slots import SlotCache
-from deltakit.generate.step import Steps
 from deltakit.generate.stops import Stops
 from deltakit.generate.voices import Voices
 from deltakit.tenants import ResidentBase
@@ -79,7 +79,7 @@ def test_rows_that_outgrow_their_slots_go_on_in_wider_ones(
     draw = random.Random(2)
     requests = [Request(tuple(draw.randrange(3, 320) for _ in range(9)), 50 if i % 5 == 1 else 6) for i in range(12)]
     want = decoded(pair, requests, eos=-1)
-    monkeypatch.setattr("deltakit.generate.scheduler._ROOM", 8)
+    monkeypatch.setattr("deltakit.generate.continuous.scheduler._ROOM", 8)
     made: list[tuple[int, int]] = []
     real = SlotCache.of
     monkeypatch.setattr(SlotCache, "of", lambda model, slots, n: made.append((slots, n)) or real(model, slots, n))
@@ -111,7 +111,7 @@ def test_tenants_of_one_batch_say_what_transformers_says_with_their_weights(
     found = Engine.over(resident, max_rows=20).generate(requests, lambda i, completion: told.append(i))
     assert sorted(told) == list(range(len(requests)))  # rows that have ended run on for a while, unheard
     with monkeypatch.context() as patch:
-        patch.setattr("deltakit.generate.scheduler._ROOM", 2)  # and rows that have outgrown their slots
+        patch.setattr("deltakit.generate.continuous.scheduler._ROOM", 2)  # and rows that have outgrown their slots
         assert Engine.over(resident, max_rows=20, batch_tokens=600).generate(requests) == found
     for name, text in made.texts.items():
         alone = written(text, rounded=False)
@@ -177,5 +177,5 @@ def test_weights_that_overflow_are_an_error_not_an_answer() -> None:
 def test_a_long_run_by_the_compiled_loop_says_the_same(pair: tuple[Any, Any], monkeypatch: pytest.MonkeyPatch) -> None:
     requests = asked(12)
     want = decoded(pair, requests)
-    monkeypatch.setattr("deltakit.generate.step._FEW", 0)
+    monkeypatch.setattr("deltakit.generate.continuous.step._FEW", 0)
     assert decoded(pair, requests) == want

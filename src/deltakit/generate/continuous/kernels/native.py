@@ -13,7 +13,7 @@ import numpy as np
 import torch
 
 from deltakit.delta.coding.kernels.compiled import compiled
-from deltakit.generate.slots import SlotCache
+from deltakit.generate.continuous.slots import SlotCache
 
 __all__ = ["attend_native"]
 

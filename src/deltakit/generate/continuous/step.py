@@ -8,10 +8,10 @@ from typing import Any
 
 import torch
 
-from deltakit.generate import fused
-from deltakit.generate.attention import attend
-from deltakit.generate.hook import Decode, Piece, Prompts
-from deltakit.generate.slots import SlotCache
+from deltakit.generate.continuous import fused
+from deltakit.generate.continuous.attention import attend
+from deltakit.generate.continuous.hook import Decode, Piece, Prompts
+from deltakit.generate.continuous.slots import SlotCache
 from deltakit.generate.voices import Names, Voices
 
 __all__ = ["Steps", "Wanted", "kernel_for"]
@@ -24,7 +24,7 @@ Wanted = tuple[Piece, int]  # a piece, and the first of its tokens whose logits 
 def kernel_for(model: Any, positions: int) -> Callable[..., torch.Tensor]:
     """The fastest `attend` for this model's device and dtype, where so many positions are to be computed in all."""
     if model.device.type == "cpu" and model.dtype == torch.float32 and positions >= _FEW:
-        from deltakit.generate.kernels.native import attend_native
+        from deltakit.generate.continuous.kernels.native import attend_native
 
         return attend_native
     return fused.decoding_on(model.device.type)

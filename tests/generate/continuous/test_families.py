@@ -2,7 +2,7 @@
 
 import pytest
 
-from deltakit.generate.families import FAMILIES, unfit
+from deltakit.generate.continuous.families import FAMILIES, unfit
 from support.architectures import tiny
 
 

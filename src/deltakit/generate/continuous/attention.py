@@ -1,13 +1,13 @@
 """Attention over a slot cache in its obvious float32 form: the oracle of every faster kernel.
 
-A faster `attend` takes the same arguments and agrees with this one; `Decode` of `deltakit.generate.hook` calls it.
+A faster `attend` takes the same arguments and agrees with this one; `Decode` (hook.py) calls it.
 """
 
 from __future__ import annotations
 
 import torch
 
-from deltakit.generate.slots import SlotCache
+from deltakit.generate.continuous.slots import SlotCache
 
 __all__ = ["attend", "attend_prompt"]
 

@@ -1,6 +1,6 @@
-from deltakit.generate.prefix import Prefix
+from deltakit.generate.continuous.prefix import Prefix
+from deltakit.generate.continuous.scheduler import Row, Scheduler, ordered
 from deltakit.generate.request import Request
-from deltakit.generate.scheduler import Row, Scheduler, ordered
 
 
 def rows(*lengths: int) -> list[Row]:

@@ -11,8 +11,8 @@ from typing import Any, NamedTuple, Protocol
 import torch
 
 from deltakit.errors import MismatchError
-from deltakit.generate.attention import attend, attend_prompt
-from deltakit.generate.slots import SlotCache
+from deltakit.generate.continuous.attention import attend, attend_prompt
+from deltakit.generate.continuous.slots import SlotCache
 
 __all__ = ["NAME", "Decode", "Pass", "Piece", "Prompts", "hooked"]
 

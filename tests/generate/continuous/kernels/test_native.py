@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 import torch
 
-from deltakit.generate.attention import attend
-from deltakit.generate.kernels.native import attend_native
-from deltakit.generate.slots import SlotCache
+from deltakit.generate.continuous.attention import attend
+from deltakit.generate.continuous.kernels.native import attend_native
+from deltakit.generate.continuous.slots import SlotCache
 
 DRAW = torch.Generator().manual_seed(0)
 

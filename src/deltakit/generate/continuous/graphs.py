@@ -15,9 +15,9 @@ from typing import Any, TypeAlias
 
 import torch
 
-from deltakit.generate.attention import attend
-from deltakit.generate.slots import SlotCache
-from deltakit.generate.step import Steps
+from deltakit.generate.continuous.attention import attend
+from deltakit.generate.continuous.slots import SlotCache
+from deltakit.generate.continuous.step import Steps
 from deltakit.generate.voices import Names, Voices
 from deltakit.runtime.memory import ran_out
 

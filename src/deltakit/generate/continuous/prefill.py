@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 import torch
 
-from deltakit.generate.hook import Piece
-from deltakit.generate.prefix import Prefix
-from deltakit.generate.step import Steps
+from deltakit.generate.continuous.hook import Piece
+from deltakit.generate.continuous.prefix import Prefix
+from deltakit.generate.continuous.step import Steps
 
 __all__ = ["Span", "prefill"]
 
