@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import os
+import socket
+
 import pytest
 
 from deltakit.errors import ResourceError
@@ -19,13 +22,22 @@ def test_what_holds_lets_nothing_through(isolation):
     assert made.escapes(isolation) == ()
 
 
+def state_of_machine() -> list[object]:
+    """What the probe's attempts to write would change, were they more than attempts."""
+    places = ("/", "/usr", "/usr/lib", "/etc", "/dev")
+    return [*(sorted(os.listdir(place)) for place in places), socket.gethostname()]
+
+
 def test_the_unsafe_way_is_found_out():
     """The probe can fail: where nothing isolates, it lists what a program reaches."""
     unsafe = Isolation.of("unsafe")
     assert unsafe is not None
+    before = state_of_machine()
     reached = made.escapes(unsafe)
+    assert state_of_machine() == before  # the attack is real, what it changed must be nothing
     assert "reads a file of this machine" in reached
     assert "sees our processes" in reached
+    assert "writes in /etc" in reached or not os.access("/etc", os.W_OK)
     assert "opens a socket" not in reached  # the kernel's filter holds there too
 
 

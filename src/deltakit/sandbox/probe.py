@@ -38,8 +38,13 @@ def connect():
         s.connect(("127.0.0.1", PORT))
     return True
 def write(path):
-    with open(path, "w") as file:
-        file.write("x")
+    # where nothing isolates, this is the machine itself: what is made is gone at once, what is there is not changed
+    if not os.path.isdir(path):
+        os.close(os.open(path, os.O_WRONLY))
+        return True
+    made = os.path.join(path, "deltakit-probe-%d" % os.getpid())
+    os.close(os.open(made, os.O_WRONLY | os.O_CREAT | os.O_EXCL))
+    os.unlink(made)
     return True
 attempt("reads a file of this machine", lambda: open(FILE).read() == NAME)
 attempt("sees the home folder", lambda: bool(os.listdir(HOME)) and HOME not in ("/", "/tmp"))
@@ -49,7 +54,7 @@ attempt("sees our environment", lambda: NAME in os.environ)
 attempt("signals our process", lambda: os.kill(OURS, 0) is None if OURS > 16 else False)
 attempt("sees our processes", lambda: any(int(p) > 64 for p in os.listdir("/proc") if p.isdigit()))
 for place in ("/", "/usr", "/usr/lib", "/runner", "/site", "/python", "/dev", "/etc", "/proc/sys/kernel/hostname"):
-    attempt("writes in " + place, lambda: write(os.path.join(place, "x") if os.path.isdir(place) else place))
+    attempt("writes in " + place, lambda: write(place))
 attempt("is root", lambda: os.getuid() == 0)
 print(json.dumps(found))
 """
