@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import gc
+import logging
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -15,6 +16,7 @@ from deltakit.generate.company import companies, resident_engine
 from deltakit.generate.forecast import free_memory
 from deltakit.generate.stops import eos_ids
 from deltakit.manifest import digest
+from deltakit.runtime.memory import ran_out
 from deltakit_eval.answers import Answers
 from deltakit_eval.backends import served
 from deltakit_eval.named import blamed
@@ -22,6 +24,7 @@ from deltakit_eval.remembered import Remembered, Seat
 
 __all__ = ["Station", "stations"]
 
+_LOG = logging.getLogger("deltakit")
 # Answers of a model up to which the extra products of a mixed batch take less time than writing its weights, whatever
 # its size: see bench/results/many_models.md.
 _FEW = 8
@@ -60,10 +63,11 @@ def stations(
         beside = [pair for pair in alone if pair[0] in peers]
         ours = backend == "deltakit" and len(peers) > 1
         if beside and ours and (place == "mixed" or (place == "auto" and rows <= _FEW)):
-            made = _mixed(beside, keys, host, answers)
-            yield made[0]
-            apart = {name for name, _ in made[1]}
-            alone = [(name, model) for name, model in alone if name in apart or name not in peers]
+            made = _mixed_if_it_fits(beside, keys, host, answers)
+            if made is not None:
+                yield made[0]
+                apart = {name for name, _ in made[1]}
+                alone = [(name, model) for name, model in alone if name in apart or name not in peers]
             del made
             gc.collect()  # base and tenants hold each other, and the next model needs the room
         for name, model in _kept(alone):
@@ -88,6 +92,20 @@ def _peers(company: Sequence[tuple[str, Model]], host: Host) -> set[str]:
     """The names of those that are computed in the first one's dtype: one batch has one."""
     dtypes = {name: host.dtype_of(model) for name, model in company}
     return {name for name, dtype in dtypes.items() if dtype == dtypes[company[0][0]]}
+
+
+def _mixed_if_it_fits(
+    company: Sequence[tuple[str, Model]], keys: Mapping[str, str], host: Host, answers: Answers
+) -> tuple[Station, list[tuple[str, Model]]] | None:
+    """As `_mixed`; None, with a warning, where memory does not hold the base and all its tenants."""
+    try:
+        return _mixed(company, keys, host, answers)
+    except (MemoryError, RuntimeError) as error:
+        if not ran_out(error):
+            raise
+        names = ", ".join(name for name, _ in company)
+        _LOG.warning("memory does not hold %s beside each other: they are asked one after the other", names)
+        return None
 
 
 def _mixed(

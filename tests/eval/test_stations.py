@@ -7,6 +7,7 @@ import pytest
 from deltakit.delta.open import open_model
 from deltakit.generate import Host
 from deltakit.generate.request import Request
+from deltakit_eval import stations as module
 from deltakit_eval.answers import Answers
 from deltakit_eval.stations import Station, stations
 from support.running import write_folder
@@ -89,3 +90,23 @@ def test_two_names_for_one_model_are_two_seats(names: dict[str, str]) -> None:
     twice = {"a": names["half"], "b": names["half"], "base": names["base"]}
     (station,) = placed(twice, "mixed")
     assert sorted(station.seats) == ["a", "b", "base"]
+
+
+def test_models_that_do_not_fit_beside_each_other_are_swapped(
+    names: dict[str, str], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def full(*given: object) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr(module, "resident_engine", full)
+    assert [(s.place, list(s.seats)) for s in placed(names, "mixed")] == [
+        ("swap", [n]) for n in ("base", "half", "less", "apart")
+    ]
+    assert "base, half, less" in caplog.text
+
+    def wrong(*given: object) -> None:
+        raise RuntimeError("another matter")
+
+    monkeypatch.setattr(module, "resident_engine", wrong)
+    with pytest.raises(RuntimeError, match="another matter"):
+        placed(names, "mixed")
