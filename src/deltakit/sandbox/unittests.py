@@ -9,7 +9,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from deltakit.generate.continuous.blocks import fenced, is_python
+from deltakit.generate.blocks import fenced, is_python
 from deltakit.sandbox.outcome import Outcome
 
 __all__ = ["PASSED", "code_in", "with_tests", "trimmed", "verdict"]

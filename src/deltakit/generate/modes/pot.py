@@ -10,7 +10,7 @@ import re
 from dataclasses import dataclass, replace
 
 from deltakit.errors import RecipeError
-from deltakit.generate.continuous.blocks import program_in
+from deltakit.generate.blocks import program_in
 from deltakit.generate.play import Ask, Play, Run
 from deltakit.prompts.programs import COT_REQUEST, POT_REQUEST
 

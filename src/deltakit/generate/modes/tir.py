@@ -13,7 +13,7 @@ from typing import Any
 
 from deltakit import rng
 from deltakit.errors import RecipeError
-from deltakit.generate.continuous.blocks import fenced
+from deltakit.generate.blocks import fenced
 from deltakit.generate.play import Ask, Play, Run
 from deltakit.generate.request import Completion
 

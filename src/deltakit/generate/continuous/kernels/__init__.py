@@ -1,1 +1,2 @@
-"""Attention of decoding in Triton, for CUDA devices. Imported only where one is about to run."""
+"""Attention of decoding, compiled: in Triton for CUDA devices, by numba for float32 on the CPU. Imported only where one
+is about to run."""

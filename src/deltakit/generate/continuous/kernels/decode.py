@@ -15,9 +15,8 @@ import triton.language as tl
 
 __all__ = ["decode_attention"]
 
-_STAGE = (
-    1 << 14
-)  # bytes of keys in flight at a time, and as many of values: three stages fit in any GPU's shared memory
+# Bytes of keys in flight at a time, and as many of values: three stages fit in any GPU's shared memory.
+_STAGE = 1 << 14
 _LEAST = 16  # rows, columns and depth that a matrix product of the tensor cores takes at least
 
 

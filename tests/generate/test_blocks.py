@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from deltakit.generate.continuous.blocks import fenced, is_python, program_in
+from deltakit.generate.blocks import fenced, is_python, program_in
 
 
 def shape(text: str) -> list[tuple[str, str, bool]]:
