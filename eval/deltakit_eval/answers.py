@@ -27,8 +27,7 @@ class Answers:
     "CHECKSUM KEY JSON"; several processes may append. Without one they last as long as the object.
 
     To be closed, or used in a `with`. InputError for a file of another format and for a place that cannot be written,
-    ResourceError when the disk is full. A line that was cut off by a kill, or
-    damaged, counts as absent.
+    ResourceError when the disk is full. A line that was cut off by a kill, or damaged, counts as absent.
     """
 
     def __init__(self, folder: Path | None = None) -> None:
